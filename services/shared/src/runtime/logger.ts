@@ -1,0 +1,75 @@
+/**
+ * JSON logs through pino. Two nets keep secrets and customers' text out: fields that may carry them
+ * are removed by name, and whatever looks like a key or a Bearer value is masked in the finished line.
+ */
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger } from 'pino';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** Field names that never reach a log line, at the top or one level below. */
+const REDACTED_FIELDS = [
+  'authorization',
+  'apiKey',
+  'key',
+  'secret',
+  'password',
+  'pepper',
+  'token',
+  'cookie',
+  'body',
+  'messages',
+  'prompt',
+  'content',
+];
+
+const KEY_TEXT = /\btg_([a-z]+)_([A-Za-z0-9]+)_[A-Za-z0-9]+/g;
+const BEARER_TEXT = /\bBearer\s+[^\s"\\]+/gi;
+/** Password of a URL such as `redis://user:password@host`. */
+const URL_PASSWORD_TEXT = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@"]*:)[^\s/?#@"]+@/gi;
+
+/** `text` with API keys, Bearer values and URL passwords masked. Used on each log line and error message. */
+export function maskSecrets(text: string): string {
+  return text
+    .replace(KEY_TEXT, 'tg_$1_$2_[redacted]')
+    .replace(BEARER_TEXT, 'Bearer [redacted]')
+    .replace(URL_PASSWORD_TEXT, '$1[redacted]@');
+}
+
+export interface LoggerOptions {
+  /** Name of the process: router, console, metering ... Field `service` of each line. */
+  service: string;
+  level?: LogLevel;
+  /** Where lines go; standard output when absent. */
+  destination?: DestinationStream;
+}
+
+/** A logger for one process. `err` fields keep type, message, code and stack; nothing of a request. */
+export function createLogger({ service, level = 'info', destination }: LoggerOptions): Logger {
+  const options = {
+    level,
+    base: { service },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: {
+      paths: REDACTED_FIELDS.flatMap((name) => [name, `*.${name}`]),
+      censor: '[redacted]',
+    },
+    serializers: { err: serializeError, error: serializeError },
+    hooks: { streamWrite: maskSecrets },
+  };
+  return destination ? pino(options, destination) : pino(options);
+}
+
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = (error as Error & { code?: unknown }).code;
+  return {
+    type: error.name,
+    message: error.message,
+    ...(code === undefined ? {} : { code }),
+    stack: error.stack,
+    ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),
+  };
+}
