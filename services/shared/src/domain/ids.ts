@@ -35,5 +35,9 @@ export function newId<P extends string>(prefix: P, bytes: (count: number) => Uin
 
 /** True when `value` is an id of that prefix. */
 export function isId<P extends string>(prefix: P, value: unknown): value is Id<P> {
-  return typeof value === 'string' && value.startsWith(`${prefix}_`) && /^[0-9A-Za-z]{1,40}$/.test(value.slice(prefix.length + 1));
+  return (
+    typeof value === 'string' &&
+    value.startsWith(`${prefix}_`) &&
+    /^[0-9A-Za-z]{1,40}$/.test(value.slice(prefix.length + 1))
+  );
 }
