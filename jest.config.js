@@ -5,7 +5,7 @@
 export default {
   testMatch: ['<rootDir>/services/*/src/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
   testEnvironment: 'node',
-  testEnvironmentOptions: { customExportConditions: ['tollgate-source', 'node', 'import', 'default'] },
+  testEnvironmentOptions: { customExportConditions: ['tollgate-source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

@@ -83,11 +83,9 @@ export function commaList() {
 
 /** A URL with one of the given schemes, e.g. `redis`, `rediss`. The text is kept as written. */
 export function urlOf(...schemes: string[]) {
-  return z
-    .string()
-    .refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
-      message: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
-    });
+  return z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), {
+    message: `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}`,
+  });
 }
 
 export const redisUrl = () => urlOf('redis', 'rediss', 'valkey', 'valkeys');

@@ -1,0 +1,155 @@
+// @ts-check
+/**
+ * Server programs from the Debian archive (also Ubuntu): installed as root, or, as anybody, downloaded with
+ * `apt-get download` and unpacked with `dpkg -x` under `.tollgate/debian`, which changes nothing on the machine.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  debianRoot,
+  findPostgres,
+  findRedis,
+  onPath,
+  unpackedEnvironment,
+} from '../../shared/src/runtime/binaries.mjs';
+import { say } from './say.mjs';
+
+/** Libraries that every Debian system has, or that only optional features load (LLVM: just-in-time compiling). */
+const NOT_FETCHED = /^(libc6|libgcc-s1|libllvm.*|libperl.*|libpython.*|libc-bin)$/;
+const DOWNLOAD_LIMIT_MS = 300_000;
+
+/** @param {string} command @param {string[]} args @param {import('node:child_process').SpawnSyncOptions} [options] */
+function attempt(command, args, options = {}) {
+  const result = spawnSync(command, args, {
+    encoding: 'utf8',
+    timeout: DOWNLOAD_LIMIT_MS,
+    ...options,
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C', ...options.env },
+  });
+  return { ok: result.status === 0, out: String(result.stdout ?? ''), err: String(result.stderr ?? '') };
+}
+
+const isRoot = () => process.getuid?.() === 0;
+
+/** Whether this machine has Debian's tools. */
+export function hasDebianTools() {
+  return process.platform === 'linux' && onPath('apt-get') !== null && onPath('dpkg') !== null;
+}
+
+/** apt's own folders under the project, so that anybody may refresh package lists. @param {string} root */
+function privateAptOptions(root) {
+  const base = join(root, 'apt');
+  mkdirSync(join(base, 'lists', 'partial'), { recursive: true });
+  mkdirSync(join(base, 'cache', 'archives', 'partial'), { recursive: true });
+  return [
+    ['Dir::State::lists', join(base, 'lists')],
+    ['Dir::Cache', join(base, 'cache')],
+    // apt changes to user _apt for downloads, who may not enter the project's folder.
+    ['APT::Sandbox::User', 'root'],
+    ['Debug::NoLocking', '1'],
+  ].flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+}
+
+/** Direct library dependencies of packages. @param {string[]} packages @param {string[]} options */
+function libraryDependencies(packages, options) {
+  const flags = ['--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces', '--no-enhances'];
+  const { out } = attempt('apt-cache', [...options, 'depends', ...flags, ...packages]);
+  const names = [...out.matchAll(/^\s*\|?(?:Pre)?Depends: (lib[a-z0-9.+-]+)$/gm)].map((match) => match[1]);
+  return [...new Set(names)].filter((name) => !NOT_FETCHED.test(name));
+}
+
+/** Names of shared libraries that a program would miss. @param {string} program @param {string} root */
+function missingLibraries(program, root) {
+  const { out } = attempt('ldd', [program], { env: unpackedEnvironment(root) });
+  return [...out.matchAll(/^\s*(\S+) => not found/gm)].map((match) => match[1]);
+}
+
+/**
+ * Downloads and unpacks packages and the libraries that `programs()` miss. True when all programs can be loaded.
+ * @param {string[]} packages @param {() => string[]} programs @param {string} [root]
+ */
+export function fetchUnpacked(packages, programs, root = debianRoot) {
+  mkdirSync(root, { recursive: true });
+  const downloads = join(root, 'downloads');
+  /** @type {string[]} */
+  let options = [];
+  const done = new Set();
+
+  /** @param {string[]} names */
+  const fetch = (names) => {
+    const fresh = names.filter((name) => !done.has(name));
+    if (fresh.length === 0) return true;
+    mkdirSync(downloads, { recursive: true });
+    const get = () => attempt('apt-get', [...options, 'download', ...fresh], { cwd: downloads });
+    let result = get();
+    if (!result.ok && options.length === 0) {
+      // No package lists, or stale ones: refresh a private copy, which needs no rights.
+      say('refreshing package lists (apt-get update, beside the project)');
+      options = privateAptOptions(root);
+      if (!attempt('apt-get', [...options, 'update']).ok) return false;
+      result = get();
+    }
+    if (!result.ok) return false;
+    for (const file of readdirSync(downloads)) {
+      if (file.endsWith('.deb') && !attempt('dpkg', ['-x', join(downloads, file), root]).ok) return false;
+    }
+    for (const name of fresh) done.add(name);
+    rmSync(downloads, { recursive: true, force: true });
+    return true;
+  };
+
+  if (!fetch(packages)) return false;
+  let wanted = packages;
+  for (let round = 0; round < 4; round++) {
+    const found = programs();
+    if (found.length === 0) return false;
+    if (found.every((program) => missingLibraries(program, root).length === 0)) return true;
+    wanted = libraryDependencies(wanted, options);
+    // A virtual or vanished name must not fail the rest: one by one.
+    if (!fetch(wanted)) for (const name of wanted) fetch([name]);
+  }
+  return false;
+}
+
+/** @param {string[]} packages */
+function installAsRoot(packages) {
+  const install = () => attempt('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages]);
+  if (install().ok) return true;
+  return attempt('apt-get', ['update', '-qq']).ok && install().ok;
+}
+
+/** What a person can do when nothing here worked. */
+export const REDIS_HELP =
+  'Redis is missing: install it (Debian, Ubuntu: sudo apt-get install redis-server; macOS: brew install redis) or set REDIS_URL';
+
+/**
+ * Makes sure that a Redis server can be started: on PATH, unpacked, installed or fetched now.
+ * @returns {boolean} false when the machine offers no way
+ */
+export function ensureRedis() {
+  if (findRedis()) return true;
+  if (!hasDebianTools()) return false;
+  if (isRoot()) {
+    say('installing redis-server (apt-get, about 10 s)');
+    if (installAsRoot(['redis-server']) && findRedis()) return true;
+  }
+  say('fetching redis-server from the Debian archive into .tollgate/ (about 10 s)');
+  const program = join(debianRoot, 'usr', 'bin', 'redis-server');
+  const programs = () => (existsSync(program) ? [program] : []);
+  // In Debian redis-server is a link into redis-tools.
+  return fetchUnpacked(['redis-server', 'redis-tools'], programs) && findRedis() !== null;
+}
+
+/** Makes sure that PostgreSQL's server can be started, where the Debian archive is at hand. @returns {boolean} */
+export function ensurePostgres() {
+  if (findPostgres()) return true;
+  if (!hasDebianTools()) return false;
+  const meta = attempt('apt-cache', ['depends', 'postgresql']).out;
+  const name = /Depends: (postgresql-\d+)/.exec(meta)?.[1] ?? 'postgresql-15';
+  // Unpacked also as root: installing the package would create and start a database cluster on the machine.
+  say(`fetching ${name} from the Debian archive into .tollgate/ for the tests (about 20 s)`);
+  const folder = join(debianRoot, 'usr', 'lib', 'postgresql', name.replace('postgresql-', ''), 'bin');
+  const programs = () => ['postgres', 'initdb'].map((file) => join(folder, file)).filter((path) => existsSync(path));
+  return fetchUnpacked([name], programs) && findPostgres() !== null;
+}
