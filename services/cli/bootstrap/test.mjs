@@ -1,0 +1,82 @@
+// @ts-check
+/**
+ * `npm test [-- jest arguments]`: sets up a bare machine, then lint, types, and every test. With jest arguments only
+ * those tests run, without lint and types. `--full` runs the counts that issues name and writes docs/proofs.md.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { ensurePostgres, ensureRedis, REDIS_HELP } from './debian.mjs';
+import {
+  checkNodeVersion,
+  ensureInstalled,
+  projectRoot,
+  run,
+  serviceNode,
+  tscArguments,
+  withNode,
+  workFolder,
+} from './project.mjs';
+import { renderProofs } from './proofs.mjs';
+import { runStage, Stop, say } from './say.mjs';
+
+const NO_POSTGRES =
+  "PostgreSQL's own server is not here and could not be fetched: its concurrency tests are skipped (Debian: sudo apt-get install postgresql)";
+/** A full run's single test may take this long. */
+const FULL_TEST_LIMIT_MS = 3_600_000;
+
+async function main() {
+  const full = process.argv.includes('--full');
+  const extra = process.argv.slice(2).filter((argument) => argument !== '--full');
+  checkNodeVersion();
+  await ensureInstalled();
+  const node = serviceNode();
+  if (!ensureRedis()) throw new Stop(REDIS_HELP.replace(' or set REDIS_URL', ''));
+  if (!ensurePostgres()) {
+    if (full) throw new Stop(NO_POSTGRES.replace('its concurrency tests are skipped', 'the full run needs it'));
+    say(NO_POSTGRES);
+  }
+  const env = withNode(node);
+
+  if (extra.length === 0) {
+    say('lint (biome)');
+    const biome = join(projectRoot, 'node_modules', '@biomejs', 'biome', 'bin', 'biome');
+    if ((await run(node, [biome, 'check', '--error-on-warnings', '.'], env)) !== 0) throw new Stop('lint failed');
+    say('types (tsc -b)');
+    if ((await run(node, tscArguments(['-b']), env)) !== 0) throw new Stop('the types do not check');
+  }
+
+  const proofsFile = join(workFolder(), 'proofs.jsonl');
+  const seed = Number(process.env.TOLLGATE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
+  env.TOLLGATE_TEST_SEED = String(seed);
+  if (full) {
+    rmSync(proofsFile, { force: true });
+    env.TOLLGATE_TEST_FULL = '1';
+    env.TOLLGATE_PROOFS_FILE = proofsFile;
+  } else {
+    // A variable left over from somebody's shell must not turn the small run into the large one.
+    delete env.TOLLGATE_TEST_FULL;
+    delete env.TOLLGATE_PROOFS_FILE;
+  }
+  say(`tests (jest${full ? ', full counts' : ''}, seed ${seed}: repeat with TOLLGATE_TEST_SEED=${seed})`);
+  const nodeFlags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+  const jest = join(projectRoot, 'node_modules', 'jest', 'bin', 'jest.js');
+  // Tests start servers of their own: more workers than this only make them wait for each other.
+  const workers = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
+  const flags = [`--maxWorkers=${full ? 1 : workers}`, ...(full ? [`--testTimeout=${FULL_TEST_LIMIT_MS}`] : [])];
+  const code = await run(node, [...nodeFlags, jest, ...flags, ...extra], env);
+  if (full && code === 0 && extra.length === 0) {
+    const git = (/** @type {string[]} */ args) =>
+      String(spawnSync('git', args, { cwd: projectRoot, encoding: 'utf8' }).stdout).trim();
+    const commit = git(['rev-parse', 'HEAD']) + (git(['status', '--porcelain']) === '' ? '' : ' with local changes');
+    const lines = existsSync(proofsFile) ? readFileSync(proofsFile, 'utf8') : '';
+    writeFileSync(
+      join(projectRoot, 'docs', 'proofs.md'),
+      renderProofs(lines, { commit, seed, date: new Date().toISOString() }),
+    );
+  }
+  return code;
+}
+
+await runStage(main);
