@@ -26,6 +26,8 @@ export interface Lifecycle {
 
 /** A second signal ends the process at once with this status (128 + SIGINT). */
 const IMPATIENT_EXIT = 130;
+/** One Ctrl-C may arrive several times: from the terminal, and passed on by npm and by the bootstrap. */
+const SAME_SIGNAL_MS = 1_000;
 
 export function createLifecycle({ logger, graceMs }: LifecycleOptions): Lifecycle {
   const controller = new AbortController();
@@ -84,8 +86,10 @@ export function createLifecycle({ logger, graceMs }: LifecycleOptions): Lifecycl
       await lifecycle.stop('fatal error');
     },
     async run() {
+      let firstSignalMs: number | undefined;
       const onSignal = (name: NodeJS.Signals) => {
-        if (lifecycle.stopping) process.exit(IMPATIENT_EXIT);
+        firstSignalMs ??= performance.now();
+        if (performance.now() - firstSignalMs > SAME_SIGNAL_MS) process.exit(IMPATIENT_EXIT);
         void lifecycle.stop(name);
       };
       const onDisconnect = () => void lifecycle.stop('supervisor gone');
