@@ -52,6 +52,8 @@ export const globalKeys = {
   key: (digest: string) => `tg:key:${digest}`,
   /** String: set when all key records have been published into this Redis; missing = unknown keys are 503, not 401. */
   keysReady: 'tg:keys-ready',
+  /** String: becomes `keysReady` by RENAME at the end of a publication; gone if Redis was emptied meanwhile. Same slot. */
+  keysPublishing: (nonce: string) => `{tg:keys-ready}:${nonce}`,
   /** String (JSON Catalog). */
   catalog: 'tg:catalog',
   /** Hash: routerId -> JSON {atMs, workers: [...]}: each router's view of the fleet. */
