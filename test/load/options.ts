@@ -1,0 +1,59 @@
+/** Options of the bench. */
+import { parseArgs } from 'node:util';
+
+export const MEASURES = [
+  'cpu-request',
+  'cpu-request-32k',
+  'cpu-chunk-200',
+  'cpu-chunk-400',
+  'latency',
+  'frontier',
+  'memory',
+  'leave',
+] as const;
+export type Measure = (typeof MEASURES)[number];
+
+export interface Options {
+  quick: boolean;
+  only: Measure[] | null;
+  subjects: string[] | null;
+  json: string | null;
+  write: boolean;
+}
+
+export const HELP = `npm run bench -- [options]
+  --quick            one short round each: shows that it works, not how fast
+  --only a,b         some of: ${MEASURES.join(' ')}
+  --subjects a,b     some of: tollgate nginx haproxy
+  --json FILE        everything measured, as JSON
+  --write            renew docs/benchmarks.md and docs/benchmarks.json`;
+
+/** The options, or the text to print instead: the help, or what is wrong. */
+export function readOptions(args: readonly string[]): Options | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        subjects: { type: 'string' },
+        json: { type: 'string' },
+        write: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) return HELP;
+    const only = values.only?.split(',') ?? null;
+    const unknown = only?.find((name) => !(MEASURES as readonly string[]).includes(name));
+    if (unknown !== undefined) return `no measure ${unknown}\n${HELP}`;
+    return {
+      quick: values.quick,
+      only: only as Measure[] | null,
+      subjects: values.subjects?.split(',') ?? null,
+      json: values.json ?? null,
+      write: values.write,
+    };
+  } catch (error) {
+    return `${error instanceof Error ? error.message : String(error)}\n${HELP}`;
+  }
+}

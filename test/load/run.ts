@@ -1,0 +1,122 @@
+/** What every measurement needs: subjects, upstream, load generator, and the habit of alternating between subjects. */
+import type { Load, LoadReading } from './generator.ts';
+import type { Helper } from './ipc.ts';
+import { cpuUs } from './procfs.ts';
+import { median } from './stats.ts';
+import type { Subject } from './subjects.ts';
+import { chatRequests, type Shape } from './traffic.ts';
+import type { UpstreamReading, UpstreamSettings } from './upstream.ts';
+
+export interface Bench {
+  subjects: readonly Subject[];
+  /** The upstream itself, as a subject. */
+  direct: Subject;
+  upstream: Helper;
+  generator: Helper;
+  quick: boolean;
+  /** One line of progress. */
+  say(text: string): void;
+}
+
+export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** How long a window lasts and how many rounds there are: `--quick` shows that it works, a full run is for figures. */
+export function effort(bench: Bench): { rounds: number; windowMs: number; warmMs: number } {
+  return bench.quick ? { rounds: 1, windowMs: 1500, warmMs: 500 } : { rounds: 3, windowMs: 3000, warmMs: 1000 };
+}
+
+export interface Window {
+  seconds: number;
+  good: number;
+  bad: Record<string, number>;
+  chunks: number;
+  /** CPU of the subject's processes. */
+  cpuUs: number;
+  reading: LoadReading;
+}
+
+/** Puts one load on a subject, lets it warm up, and reads what happened in a window after that. */
+export async function measureWindow(
+  bench: Bench,
+  subject: Subject,
+  load: Omit<Load, 'port' | 'requests'>,
+  shape: Shape,
+  times: { warmMs: number; windowMs: number },
+  settings: Partial<UpstreamSettings> = {},
+): Promise<Window> {
+  await bench.upstream.ask('configure', { delayMs: 0, chunks: 100, intervalMs: 20, noteArrivals: false, ...settings });
+  await bench.generator.ask('start', { ...load, port: subject.port, requests: chatRequests(subject.keys, shape) });
+  await sleep(times.warmMs);
+  const upBefore = await bench.upstream.ask<UpstreamReading>('read');
+  const before = await bench.generator.ask<LoadReading>('read');
+  const cpuBefore = cpuUs(subject.pids());
+  await sleep(times.windowMs);
+  const cpuAfter = cpuUs(subject.pids());
+  const after = await bench.generator.ask<LoadReading>('read');
+  const upAfter = await bench.upstream.ask<UpstreamReading>('read');
+  await bench.generator.ask('stop');
+  // Connections close and the subject comes to rest before the next one starts.
+  await sleep(200);
+  const bad: Record<string, number> = {};
+  for (const [kind, count] of Object.entries(after.bad)) {
+    const more = count - (before.bad[kind] ?? 0);
+    if (more > 0) bad[kind] = more;
+  }
+  return {
+    seconds: Number(after.atNs - before.atNs) / 1e9,
+    good: after.good - before.good,
+    bad,
+    chunks: upAfter.chunks - upBefore.chunks,
+    cpuUs: cpuAfter - cpuBefore,
+    reading: after,
+  };
+}
+
+/** Figures of a subject over the rounds. */
+export type Samples = Record<string, number[]>;
+
+/** A/B/A: each round goes through the subjects, every second one backwards, so that drift hits all alike. */
+export async function alternate<S extends Subject>(
+  subjects: readonly S[],
+  rounds: number,
+  one: (subject: S, round: number) => Promise<Record<string, number>>,
+): Promise<Map<string, Samples>> {
+  const all = new Map<string, Samples>(subjects.map((subject) => [subject.name, {}]));
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? subjects : [...subjects].reverse();
+    for (const subject of order) {
+      const figures = await one(subject, round);
+      const samples = all.get(subject.name)!;
+      for (const [name, value] of Object.entries(figures)) {
+        samples[name] ??= [];
+        samples[name].push(value);
+      }
+    }
+  }
+  return all;
+}
+
+/** Medians over the rounds. */
+export function medians(all: Map<string, Samples>): Record<string, Record<string, number>> {
+  return Object.fromEntries(
+    [...all].map(([subject, samples]) => [
+      subject,
+      Object.fromEntries(Object.entries(samples).map(([name, values]) => [name, median(values)])),
+    ]),
+  );
+}
+
+/** `503 x12, cut x1`, or nothing. */
+export function badText(bad: Record<string, number>): string {
+  return Object.entries(bad)
+    .map(([kind, count]) => `${kind} x${count}`)
+    .join(', ');
+}
+
+/** Refuses to give a figure for a run in which more than one answer in a thousand failed. */
+export function requireGood(subject: Subject, window: Window): void {
+  const failed = Object.values(window.bad).reduce((sum, count) => sum + count, 0);
+  if (window.good === 0 || failed > (window.good + failed) / 1000) {
+    throw new Error(`${subject.name}: ${window.good} good answers, failed: ${badText(window.bad) || 'none'}`);
+  }
+}
