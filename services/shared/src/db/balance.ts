@@ -106,7 +106,11 @@ export function postSpend<B extends Money>(
 ): B {
   const posted = { ...balance, posted: balance.posted + delta, [from]: balance[from] - fromLease };
   const over = delta - fromLease;
-  return over >= 0n ? take(posted, over, 'uncollected') : free(posted, -over);
+  if (over >= 0n) return take(posted, over, 'uncollected');
+  // What comes back undoes what records took, in reverse order: uncollected before receivable. With the order of `free`,
+  // an estimate and its final would lead elsewhere than the final alone.
+  const undone = min(posted.uncollected, -over);
+  return free({ ...posted, uncollected: posted.uncollected - undone }, -over - undone);
 }
 
 export interface Entry {
