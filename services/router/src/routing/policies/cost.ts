@@ -1,0 +1,65 @@
+import { prefillMs, stepMs } from '../estimates.ts';
+import type { Policy } from '../policy.ts';
+
+/**
+ * Ours: one predicted cost in milliseconds, smallest wins (routing notes 6.3):
+ *
+ *   cost = ( Q + P x (1 + regretFactor x rho + stallFactor x D) + decodeFactor x E[out] x (step(B+1) + B x dstep) ) x health
+ *
+ * Q: prefill already queued on the worker. P: prefill of this prompt's part that the worker does not hold. D: requests
+ * that decode there and would be stalled by this prefill. rho: share of prompt tokens lately computed twice; when it is
+ * high, placement matters more than queueing. The last term is what this request's decoding costs itself and the others.
+ * Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of the prompt's first block, so that
+ * replicas agree without talking.
+ */
+export interface CostOptions {
+  regretFactor: number;
+  stallFactor: number;
+  decodeFactor: number;
+}
+
+export const COST_DEFAULTS: CostOptions = { regretFactor: 20, stallFactor: 0.15, decodeFactor: 0.15 };
+
+export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
+  const { regretFactor, stallFactor, decodeFactor } = options;
+  return {
+    name: 'cost',
+    pick(request, book, candidates, { nowMs }) {
+      const hits = book.hitTokens(request);
+      const output = book.expectedOutput(request);
+      const regret = regretFactor * book.regret;
+      const first = request.blocks.length > 0 ? request.blocks[0]! : 0;
+      let best = candidates[0]!;
+      let least = Number.POSITIVE_INFINITY;
+      for (const worker of candidates) {
+        const { estimate, decoding, heldTokens } = worker;
+        const own = prefillMs(estimate, request.promptTokens - hits[worker.index]!, request.promptTokens);
+        const withUs = stepMs(estimate, decoding + 1, heldTokens + request.promptTokens);
+        const without = stepMs(estimate, decoding, heldTokens);
+        const cost =
+          (worker.pendingPrefillMs +
+            own * (1 + regret + stallFactor * decoding) +
+            decodeFactor * output * (withUs + decoding * (withUs - without))) *
+          worker.health.read(nowMs);
+        const tie = Math.abs(cost - least) <= Math.max(1, 0.02 * least);
+        if (tie ? preferred(worker, best, first) : cost < least) best = worker;
+        if (cost < least) least = cost;
+      }
+      return best;
+    },
+  };
+}
+
+type Tied = { index: number; decoding: number };
+
+function preferred(worker: Tied, best: Tied, firstBlock: number): boolean {
+  if (worker.decoding !== best.decoding) return worker.decoding < best.decoding;
+  return rendezvous(firstBlock, worker.index) > rendezvous(firstBlock, best.index);
+}
+
+/** Weight of (key, worker) for highest-random-weight hashing. */
+export function rendezvous(key: number, worker: number): number {
+  let h = Math.imul((key % 0x100000000) ^ Math.imul(worker + 1, 0x9e3779b1), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

@@ -1,0 +1,9 @@
+import { argmin, type Policy } from '../policy.ts';
+
+/** Fewest requests in flight, ties at random. */
+export function leastRequests(): Policy {
+  return {
+    name: 'least-requests',
+    pick: (_request, _book, candidates, { random }) => argmin(candidates, (worker) => worker.running, random),
+  };
+}

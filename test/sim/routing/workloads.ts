@@ -1,0 +1,169 @@
+import type { TraceRow } from './traces.ts';
+import { hashSource, type Stage, Text, type Workload } from './workload.ts';
+
+/**
+ * The study's workloads. Each one's `load` is in units of its knee, measured once with the zero-knob policy `lpwl` on the
+ * tuning seeds (`study.ts --find-knees`): the load at which 90 % of requests still meet the SLO on 8 workers.
+ */
+const MINUTE_MS = 60_000;
+
+/** Replays rows at `rate` times their own pace, `jitterMs` spread (the Mooncake file has 3 s buckets). */
+export function traceWorkload(name: string, rows: readonly TraceRow[], kneeRate: number): Workload {
+  return {
+    name,
+    durationMs: 12 * MINUTE_MS,
+    start(stage, load, durationMs) {
+      const rate = kneeRate * load;
+      const fresh = hashSource();
+      // Start anywhere in the trace, so that seeds differ in more than jitter.
+      const spanMs = rows[rows.length - 1]!.atMs;
+      const window = Math.min(spanMs, durationMs * rate);
+      const startMs = stage.random.uniform() * Math.max(0, spanMs - window);
+      for (const row of rows) {
+        if (row.atMs < startMs || row.atMs > startMs + window) continue;
+        const atMs = (row.atMs - startMs + stage.random.uniform() * row.jitterMs) / rate;
+        const full = Math.floor(row.promptTokens / 512);
+        const blocks = row.blocks ? row.blocks.slice(0, full) : Array.from({ length: full }, fresh);
+        stage.at(atMs, () =>
+          stage.send({
+            tenant: 'a',
+            session: null,
+            promptTokens: row.promptTokens,
+            outputTokens: Math.max(1, row.outputTokens),
+            blocks,
+            answerBlocks: [],
+          }),
+        );
+      }
+    },
+  };
+}
+
+/** Arrivals and lengths of Azure's conversation trace; prefixes made: sessions that come back with their history. */
+export function azureSessions(rows: readonly TraceRow[], kneeRate: number): Workload {
+  return {
+    name: 'azure-sessions',
+    durationMs: 10 * MINUTE_MS,
+    start(stage, load, durationMs) {
+      const fresh = hashSource();
+      const sessions: { text: Text; id: string }[] = [];
+      let next = 0;
+      const rate = kneeRate * load;
+      const first = stage.random.integer(rows.length);
+      const originMs = rows[first]!.atMs;
+      for (let k = 0; k < rows.length; k++) {
+        const row = rows[(first + k) % rows.length]!;
+        const offsetMs = row.atMs - originMs + (first + k >= rows.length ? rows[rows.length - 1]!.atMs : 0);
+        const atMs = offsetMs / rate;
+        if (atMs > durationMs) break;
+        stage.at(atMs, () => {
+          const back = sessions.length > 0 && stage.random.uniform() < 0.7;
+          const session = back
+            ? sessions[Math.max(0, sessions.length - 1 - Math.floor(stage.random.exponential(60)))]!
+            : { text: new Text(fresh), id: `s${next++}` };
+          if (!back) sessions.push(session);
+          session.text.append(Math.max(64, row.promptTokens));
+          sendTurn(stage, session.text, row.outputTokens, session.id, 'a');
+          if (session.text.tokens > 60_000) sessions.splice(sessions.indexOf(session), 1);
+        });
+      }
+    },
+  };
+}
+
+function sendTurn(stage: Stage, text: Text, outputTokens: number, session: string, tenant: string, onEnd?: () => void) {
+  const promptTokens = text.tokens;
+  const blocks = text.blocks.slice();
+  const output = Math.max(1, Math.round(outputTokens));
+  text.append(output);
+  const answerBlocks = text.blocks.slice(blocks.length);
+  stage.send({ tenant, session, promptTokens, outputTokens: output, blocks, answerBlocks }, onEnd);
+}
+
+/** Closed loop: `kneeAgents` coding agents; each turn adds tool output to a growing context, think time between. */
+export function agents(kneeAgents: number): Workload {
+  return {
+    name: 'agents',
+    durationMs: 8 * MINUTE_MS,
+    start(stage, load, durationMs) {
+      const fresh = hashSource();
+      const system = new Text(fresh).append(4_096);
+      let next = 0;
+      const run = () => {
+        const id = `agent${next++}`;
+        let text = new Text(fresh, system).append(1_500);
+        let turns = 8 + stage.random.integer(30);
+        const turn = () => {
+          if (stage.nowMs() > durationMs) return;
+          if (turns-- === 0 || text.tokens > 80_000) {
+            text = new Text(fresh, system).append(1_500);
+            turns = 8 + stage.random.integer(30);
+          }
+          text.append(Math.round(stage.random.logNormal(700, 1)));
+          sendTurn(stage, text, stage.random.logNormal(160, 0.8), id, 'a', () =>
+            stage.at(stage.nowMs() + stage.random.exponential(4_000), turn),
+          );
+        };
+        stage.at(stage.random.uniform() * 30_000, turn);
+      };
+      const count = Math.max(1, Math.round(kneeAgents * load));
+      for (let i = 0; i < count; i++) run();
+    },
+  };
+}
+
+/** Open loop: `groups` long documents with questions on them (business-to-business, shared prefix). */
+export function sharedPrefix(kneeRps: number, groups = 150, prefixTokens = 6_144): Workload {
+  return {
+    name: 'shared-prefix',
+    durationMs: 6 * MINUTE_MS,
+    start(stage, load, durationMs) {
+      const fresh = hashSource();
+      const documents = Array.from({ length: groups }, () => new Text(fresh).append(prefixTokens));
+      const rps = kneeRps * load;
+      const arrive = () => {
+        if (stage.nowMs() > durationMs) return;
+        // Zipf-like: some documents are asked far more often.
+        const rank = Math.floor(groups ** stage.random.uniform()) - 1;
+        const text = new Text(fresh, documents[rank]!).append(Math.round(stage.random.logNormal(400, 0.7)));
+        sendTurn(stage, text, stage.random.logNormal(220, 0.6), `q${rank}`, 'a');
+        stage.at(stage.nowMs() + stage.random.exponential(1_000 / rps), arrive);
+      };
+      arrive();
+    },
+  };
+}
+
+/** Many tenants of equal weight and one that sends ten times its share; only the others' figures count. */
+export function noisyTenant(kneeRps: number, noise: boolean): Workload {
+  return {
+    name: noise ? 'noisy-tenant' : 'noisy-tenant-alone',
+    durationMs: 6 * MINUTE_MS,
+    start(stage, load, durationMs) {
+      const fresh = hashSource();
+      const tenants = 10;
+      const rps = (kneeRps * load) / 20;
+      const flow = (tenant: string, mean: number, isNoise: boolean) => {
+        const system = new Text(fresh).append(2_048);
+        const arrive = () => {
+          if (stage.nowMs() > durationMs) return;
+          const text = new Text(fresh, system).append(Math.round(stage.random.logNormal(1_500, 1)));
+          const outputTokens = Math.max(1, Math.round(stage.random.logNormal(200, 0.7)));
+          stage.send({
+            tenant,
+            session: null,
+            promptTokens: text.tokens,
+            outputTokens,
+            blocks: text.blocks,
+            answerBlocks: [],
+            noise: isNoise,
+          });
+          stage.at(stage.nowMs() + stage.random.exponential(mean), arrive);
+        };
+        stage.at(stage.random.exponential(mean), arrive);
+      };
+      for (let i = 0; i < tenants; i++) flow(`t${i}`, 1_000 / rps, false);
+      if (noise) flow('hog', 100 / rps, true);
+    },
+  };
+}
