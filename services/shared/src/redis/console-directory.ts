@@ -2,11 +2,12 @@
  * What the console publishes for routers, and what it reads of theirs. Every write is followed by a push, so that
  * routers drop their copies at once; the push is a hint, the key is the truth.
  */
-import type { Redis } from 'ioredis';
 import { catalogToText, type FleetView, fleetViewFromText, keyRecordToText } from '../contracts/console/published.ts';
 import type { Catalog } from '../domain/catalog.ts';
 import type { KeyRecord } from '../domain/key.ts';
+import type { RedisClient } from './client.ts';
 import { channels, globalKeys } from './keys.ts';
+import type { CallGuard } from './money-context.ts';
 
 /** A key as routers shall see it; `record: null` = it is gone (revoked) and must be refused. */
 export interface DirectoryEntry {
@@ -18,40 +19,47 @@ export interface DirectoryEntry {
 const PUBLISHING_TTL_S = 900;
 
 export class ConsoleDirectory {
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
+  readonly #guard: CallGuard;
 
-  constructor(redis: Redis) {
+  /** `guard` puts its deadline around each batch of commands; it should be in seconds, not the hot path's. */
+  constructor(redis: RedisClient, guard: CallGuard = (call) => call()) {
     this.#redis = redis;
+    this.#guard = guard;
   }
 
   /** Writes or removes the records, then tells routers. When it returns, no router has an older copy for more than 1 s. */
   async publishKeys(entries: readonly DirectoryEntry[]): Promise<void> {
-    if (entries.length === 0) return;
-    const pipeline = this.#redis.pipeline();
-    for (const { digest, record } of entries) {
-      const name = globalKeys.key(digest);
-      if (record === null) pipeline.del(name);
-      else pipeline.set(name, keyRecordToText(record));
-    }
-    for (const { digest } of entries) pipeline.publish(channels.keyChanged, digest);
-    await run(pipeline);
+    const redis = this.#redis;
+    // Auto pipelining makes one write of each batch, per node in a cluster.
+    await this.#guard(() =>
+      Promise.all(
+        entries.map(({ digest, record }) => {
+          const name = globalKeys.key(digest);
+          return record === null ? redis.del(name) : redis.set(name, keyRecordToText(record));
+        }),
+      ),
+    );
+    await this.#guard(() => Promise.all(entries.map(({ digest }) => redis.publish(channels.keyChanged, digest))));
   }
 
   async publishCatalog(catalog: Catalog): Promise<void> {
-    const pipeline = this.#redis.pipeline();
-    pipeline.set(globalKeys.catalog, catalogToText(catalog));
-    pipeline.publish(channels.catalogChanged, String(catalog.version));
-    await run(pipeline);
+    await this.#guard(() => this.#redis.set(globalKeys.catalog, catalogToText(catalog)));
+    await this.#guard(() => this.#redis.publish(channels.catalogChanged, String(catalog.version)));
   }
 
   /** Whether all key records and the catalogue have been published into this Redis since it was last emptied. */
   async isReady(): Promise<boolean> {
-    return (await this.#redis.exists(globalKeys.keysReady, globalKeys.catalog)) === 2;
+    const redis = this.#redis;
+    const found = await this.#guard(() =>
+      Promise.all([redis.exists(globalKeys.keysReady), redis.exists(globalKeys.catalog)]),
+    );
+    return found.every((count) => count === 1);
   }
 
   /** Begins a publication of everything. A mark that is there stays: what it promises holds all the while. */
   async beginPublishing(nonce: string): Promise<void> {
-    await this.#redis.set(globalKeys.keysPublishing(nonce), '1', 'EX', PUBLISHING_TTL_S);
+    await this.#guard(() => this.#redis.set(globalKeys.keysPublishing(nonce), '1', 'EX', PUBLISHING_TTL_S));
   }
 
   /**
@@ -60,8 +68,8 @@ export class ConsoleDirectory {
    */
   async finishPublishing(nonce: string): Promise<boolean> {
     try {
-      await this.#redis.rename(globalKeys.keysPublishing(nonce), globalKeys.keysReady);
-      await this.#redis.persist(globalKeys.keysReady);
+      await this.#guard(() => this.#redis.rename(globalKeys.keysPublishing(nonce), globalKeys.keysReady));
+      await this.#guard(() => this.#redis.persist(globalKeys.keysReady));
       return true;
     } catch (error) {
       if (error instanceof Error && error.message.includes('no such key')) return false;
@@ -69,36 +77,24 @@ export class ConsoleDirectory {
     }
   }
 
-  /** Makes `tg:draining` exactly these URLs and tells routers. */
+  /** Makes `tg:draining` exactly these URLs, in one step, and tells routers. */
   async publishDraining(urls: readonly string[]): Promise<void> {
     const transaction = this.#redis.multi().del(globalKeys.draining);
     if (urls.length > 0) transaction.sadd(globalKeys.draining, ...urls);
-    transaction.publish(channels.fleetChanged, 'draining');
-    await run(transaction);
-  }
-
-  async draining(): Promise<Set<string>> {
-    return new Set(await this.#redis.smembers(globalKeys.draining));
+    const results = await this.#guard(() => transaction.exec());
+    for (const [error] of results ?? []) if (error) throw error;
+    await this.#guard(() => this.#redis.publish(channels.fleetChanged, 'draining'));
   }
 
   /** Every router's view by router id, and how many fields held none. */
   async fleet(): Promise<{ views: Map<string, FleetView>; unreadable: number }> {
     const views = new Map<string, FleetView>();
     let unreadable = 0;
-    for (const [routerId, text] of Object.entries(await this.#redis.hgetall(globalKeys.fleet))) {
+    for (const [routerId, text] of Object.entries(await this.#guard(() => this.#redis.hgetall(globalKeys.fleet)))) {
       const view = fleetViewFromText(text);
       if (view) views.set(routerId, view);
       else unreadable++;
     }
     return { views, unreadable };
   }
-
-  /** Resolves when Redis answers. */
-  async ping(): Promise<void> {
-    await this.#redis.ping();
-  }
-}
-
-async function run(pipeline: { exec(): Promise<[error: Error | null, result: unknown][] | null> }): Promise<void> {
-  for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
 }

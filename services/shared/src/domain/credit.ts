@@ -1,0 +1,143 @@
+import type { LeaseId } from './ids.ts';
+import { MAX_LEASE_NUSD, type Nusd } from './money.ts';
+
+/** A clamp leaves at least so many tokens per choice, or as many as were asked for (MONEY.md 5.2). */
+export const CLAMP_FLOOR_TOKENS = 256;
+
+/** An account's credit as one `need_lease` answer shows it: the lease in Redis and the keeper's last word. */
+export interface CreditView {
+  why: 'missing' | 'expired' | 'history' | 'short';
+  lease: {
+    leaseId: LeaseId;
+    grantedNusd: Nusd;
+    freeNusd: Nusd;
+    heldNusd: Nusd;
+    spentNusd: Nusd;
+    returnedNusd: Nusd;
+  } | null;
+  verdict: {
+    /** The account's open lease in Postgres; null = none. */
+    leaseId: LeaseId | null;
+    grantedNusd: Nusd;
+    returnedNusd: Nusd;
+    availableNusd: Nusd;
+    quarantinedNusd: Nusd;
+  } | null;
+}
+
+/** What a request asks for. */
+export interface CreditDemand {
+  /** Output limit asked for, per choice, at least 1. */
+  maxTokens: number;
+  /** The client's `min_tokens`, 0 = none. */
+  minTokens: number;
+  /** A schema or a forced tool: half an answer is worthless, so the limit is never lowered. */
+  wholeAnswerOnly: boolean;
+  /** The hold that an output limit per choice costs, all choices and the prompt included; never falls as it grows. */
+  holdNusd: (maxTokens: number) => Nusd;
+}
+
+export type CreditDecision =
+  /** The keeper's answer is missing or older than what Redis shows, or it can and will grant: ask again. */
+  | { kind: 'wait' }
+  /** Admit with this output limit and hold instead, and tell the client. If that needs a lease again: as `wait`. */
+  | { kind: 'clamp'; maxTokens: number; amountNusd: Nusd }
+  /** 402: the account's whole credit does not pay the least that this request accepts. */
+  | { kind: 'insufficient'; requiredNusd: Nusd; availableNusd: Nusd }
+  /** 429 `credit_in_use`: it would, were the account's own holds not open. */
+  | { kind: 'in_use' }
+  /** 503: it would, were a part of the credit not quarantined. */
+  | { kind: 'unavailable' };
+
+const WAIT: CreditDecision = { kind: 'wait' };
+
+/**
+ * What to answer when a lease did not cover a request (MONEY.md 5.1, 5.2). Pure: the caller asks again on `wait` until its
+ * patience ends (then 503 `credit_unavailable`).
+ *
+ * True credit T = available + quarantined + granted - returned - spent, of which the first four are Postgres's and
+ * `spent` is Redis's; it does not change when money moves between balance, lease and holds. 402 needs T below the least
+ * acceptable hold: the one for min(asked, 256) or `min_tokens`; all that was asked for when only a whole answer counts.
+ */
+export function decideCredit(view: CreditView, demand: CreditDemand): CreditDecision {
+  const credit = trueCredit(view);
+  if (credit === null) return WAIT;
+
+  const fullNusd = demand.holdNusd(demand.maxTokens);
+  const floorTokens = clampFloor(demand);
+  const requiredNusd = demand.holdNusd(floorTokens);
+  if (credit.totalNusd < requiredNusd) {
+    return { kind: 'insufficient', requiredNusd, availableNusd: credit.totalNusd };
+  }
+  // The keeper has yet to extend the lease or to open another one.
+  if (credit.dead) return WAIT;
+
+  // No lease is ever larger than this, whatever the balance.
+  const spendableNusd = min(credit.spendableNusd, MAX_LEASE_NUSD);
+  const short = credit.totalNusd < fullNusd || fullNusd > MAX_LEASE_NUSD;
+  const wantedNusd = short ? requiredNusd : fullNusd;
+  if (wantedNusd <= spendableNusd) {
+    if (!short) return WAIT;
+    const maxTokens = mostTokens(demand, floorTokens, spendableNusd);
+    return { kind: 'clamp', maxTokens, amountNusd: demand.holdNusd(maxTokens) };
+  }
+  if (wantedNusd > MAX_LEASE_NUSD) return { kind: 'unavailable' };
+  // Taken back from the lease and not booked yet: it arrives by itself.
+  if (wantedNusd <= spendableNusd + credit.inTransitNusd) return WAIT;
+  return wantedNusd <= spendableNusd + credit.inTransitNusd + credit.heldNusd
+    ? { kind: 'in_use' }
+    : { kind: 'unavailable' };
+}
+
+/** The smallest output limit per choice that may stand in for the one asked for. */
+export function clampFloor(demand: Pick<CreditDemand, 'maxTokens' | 'minTokens' | 'wholeAnswerOnly'>): number {
+  if (demand.wholeAnswerOnly) return demand.maxTokens;
+  return Math.max(Math.min(demand.maxTokens, CLAMP_FLOOR_TOKENS), Math.min(demand.minTokens, demand.maxTokens), 1);
+}
+
+interface Credit {
+  totalNusd: Nusd;
+  /** Free in the lease or grantable at once. */
+  spendableNusd: Nusd;
+  inTransitNusd: Nusd;
+  heldNusd: Nusd;
+  /** The lease in Redis cannot be spent: expired, or granted to another history. */
+  dead: boolean;
+}
+
+/** Null when lease and verdict do not belong together: something is under way. */
+function trueCredit({ why, lease, verdict }: CreditView): Credit | null {
+  if (!verdict) return null;
+  const unleasedNusd = verdict.availableNusd + verdict.quarantinedNusd;
+  const dead = why === 'expired' || why === 'history';
+  if (verdict.leaseId === null) {
+    // Postgres has no open lease. One that is dead in Redis stands in its quarantine; a live one is news to the verdict.
+    if (lease !== null && !dead) return null;
+    const spendableNusd = verdict.availableNusd;
+    return { totalNusd: unleasedNusd, spendableNusd, inTransitNusd: 0n, heldNusd: 0n, dead: false };
+  }
+  if (lease === null || lease.leaseId !== verdict.leaseId) return null;
+  if (lease.grantedNusd !== verdict.grantedNusd) return null;
+  const leasedNusd = verdict.grantedNusd - verdict.returnedNusd - lease.spentNusd;
+  return {
+    totalNusd: unleasedNusd + leasedNusd,
+    spendableNusd: verdict.availableNusd + lease.freeNusd,
+    inTransitNusd: lease.returnedNusd > verdict.returnedNusd ? lease.returnedNusd - verdict.returnedNusd : 0n,
+    heldNusd: lease.heldNusd,
+    dead,
+  };
+}
+
+/** The largest limit between `floorTokens` and the one asked for whose hold `budgetNusd` pays: floor(rest / (n x price)). */
+function mostTokens(demand: CreditDemand, floorTokens: number, budgetNusd: Nusd): number {
+  let fits = floorTokens;
+  let tooMany = demand.maxTokens + 1;
+  while (tooMany - fits > 1) {
+    const middle = fits + Math.floor((tooMany - fits) / 2);
+    if (demand.holdNusd(middle) <= budgetNusd) fits = middle;
+    else tooMany = middle;
+  }
+  return fits;
+}
+
+const min = (a: Nusd, b: Nusd): Nusd => (a < b ? a : b);
