@@ -1,0 +1,32 @@
+/** Token counts of an answer, and their JSON with vLLM's keys in vLLM's order. */
+
+export interface Counts {
+  prompt: number;
+  completion: number;
+  cached: number;
+  created: number;
+  reasoning: number;
+}
+
+/** Usage of one chunk (`continuous_usage_stats`): no details of the prompt. */
+export function chunkUsage(prompt: number, completion: number, reasoning: number): string {
+  return `{"prompt_tokens":${prompt},"total_tokens":${prompt + completion},"completion_tokens":${completion},"completion_tokens_details":{"reasoning_tokens":${reasoning}}}`;
+}
+
+/** Usage of a stream's last chunk. */
+export function finalStreamUsage(counts: Counts): string {
+  const { prompt, completion, cached, created, reasoning } = counts;
+  return `{"prompt_tokens":${prompt},"total_tokens":${prompt + completion},"completion_tokens":${completion},"prompt_tokens_details":{"cached_tokens":${cached},"created_cache_tokens":${created}},"completion_tokens_details":{"reasoning_tokens":${reasoning}}}`;
+}
+
+/** Usage of a plain chat answer. */
+export function plainUsage(counts: Counts): object {
+  const { prompt, completion, cached, created, reasoning } = counts;
+  return {
+    prompt_tokens: prompt,
+    total_tokens: prompt + completion,
+    completion_tokens: completion,
+    prompt_tokens_details: { cached_tokens: cached, created_cache_tokens: created, multimodal_tokens: null },
+    completion_tokens_details: { reasoning_tokens: reasoning },
+  };
+}

@@ -1,0 +1,51 @@
+/** The routes that tell about the worker: health, models, version, load. */
+
+import { sendBody } from './respond.ts';
+import type { Route } from './routes.ts';
+import type { Worker } from './worker.ts';
+
+export const VLLM_VERSION = '0.29.0';
+
+export const handleHealth: Route['handle'] = (_worker, _req, res) => sendBody(res, 200, '', { type: null });
+
+export const handleVersion: Route['handle'] = (_worker, _req, res) =>
+  sendBody(res, 200, JSON.stringify({ version: VLLM_VERSION }));
+
+export const handleLoad: Route['handle'] = (worker, _req, res) =>
+  sendBody(res, 200, JSON.stringify({ server_load: worker.openRequests }));
+
+function modelCard(worker: Worker, id: string, maxModelLen: number): object {
+  const created = worker.epochSeconds();
+  return {
+    id,
+    object: 'model',
+    created,
+    owned_by: 'vllm',
+    root: id,
+    parent: null,
+    max_model_len: maxModelLen,
+    permission: [
+      {
+        id: `modelperm-${worker.randomId()}`,
+        object: 'model_permission',
+        created,
+        allow_create_engine: false,
+        allow_sampling: true,
+        allow_logprobs: true,
+        allow_search_indices: false,
+        allow_view: true,
+        allow_fine_tuning: false,
+        organization: '*',
+        group: null,
+        is_blocking: false,
+      },
+    ],
+  };
+}
+
+export const handleModels: Route['handle'] = (worker, _req, res) => {
+  const { model, maxModelLen, embeddingModel } = worker.settings;
+  const data = [modelCard(worker, model, maxModelLen)];
+  if (embeddingModel !== undefined) data.push(modelCard(worker, embeddingModel, maxModelLen));
+  sendBody(res, 200, JSON.stringify({ object: 'list', data }));
+};

@@ -1,0 +1,88 @@
+/** What must be decoded before a job can run: constrained documents and tool calls, one text per choice. */
+import { ApiError, lateBadRequest } from '../dialects/vllm/errors.ts';
+import { explainRefusal } from '../dialects/vllm/grammar-errors.ts';
+import type { Job } from '../generation/job.ts';
+import { seedOf } from '../generation/plan.ts';
+import { CALL_SUFFIX, callPrefix, type ToolSpec, toolsToCall } from '../generation/tools.ts';
+import { ConstraintError } from '../grammar/constraint.ts';
+import { drawFrom, mixInt } from '../model/seeded.ts';
+import type { Worker } from './worker.ts';
+
+/** Bytes per token, below what the tokenizer's own text gives: a document should end well before its limit. */
+const BYTES_PER_TOKEN = 2;
+const MAX_SOFT_LIMIT = 1600;
+const MIN_SOFT_LIMIT = 40;
+
+function softLimit(maxTokens: number): number {
+  return Math.max(MIN_SOFT_LIMIT, Math.min(MAX_SOFT_LIMIT, Math.floor(maxTokens * BYTES_PER_TOKEN * 0.6)));
+}
+
+async function decodeArguments(worker: Worker, tool: ToolSpec, seed: number, maxTokens: number): Promise<string> {
+  const constraint =
+    tool.parameters === undefined
+      ? ({ kind: 'json_object' } as const)
+      : ({ kind: 'json', schema: tool.parameters } as const);
+  return worker.grammar.decode({ constraint, seed, softLimit: softLimit(maxTokens) });
+}
+
+/** Per choice: the text it must produce, or undefined for free text. Throws a late ApiError when a grammar is refused. */
+export async function decodeFixed(worker: Worker, job: Job, freshSeed: number): Promise<(string | undefined)[]> {
+  const { constraint, tools, toolMode } = job;
+  // A strict tool's schema wins over the response format, silently: so does vLLM.
+  const strictTools = toolMode === 'auto' && tools.some((tool) => tool.strict);
+  try {
+    if (toolMode === 'forced' || strictTools) {
+      for (const tool of tools)
+        if (tool.parameters !== undefined) await worker.grammar.check({ kind: 'json', schema: tool.parameters });
+    }
+  } catch (error) {
+    if (error instanceof ConstraintError) throw lateBadRequest('Invalid structural tag specification.');
+    throw error;
+  }
+  const constrained = strictTools ? undefined : constraint;
+  return Promise.all(
+    Array.from({ length: job.n }, async (_, index) => {
+      const seed = seedOf(job, index, freshSeed);
+      if (constrained) {
+        try {
+          return await worker.grammar.decode({ constraint: constrained, seed, softLimit: softLimit(job.maxTokens) });
+        } catch (error) {
+          if (error instanceof ConstraintError) throw explainRefusal(error, constrained);
+          throw error;
+        }
+      }
+      const called = toolsToCall(
+        toolMode,
+        tools,
+        {
+          named: job.namedTool,
+          lastUserText: job.lastUserText,
+          answeringTool: job.answeringTool,
+          parallel: job.parallelToolCalls,
+        },
+        drawFrom(seed),
+      );
+      if (called.length === 0) return undefined;
+      const calls = await Promise.all(
+        called.map(async (tool, i) => {
+          try {
+            const args = await decodeArguments(
+              worker,
+              tool,
+              mixInt(seed, i),
+              Math.floor(job.maxTokens / called.length),
+            );
+            return callPrefix(tool.name) + args + CALL_SUFFIX;
+          } catch (error) {
+            // Without a grammar the model would write what it likes: an empty object is as good.
+            if (error instanceof ConstraintError) return `${callPrefix(tool.name)}{}${CALL_SUFFIX}`;
+            throw error;
+          }
+        }),
+      );
+      return calls.join('\n');
+    }),
+  );
+}
+
+export { ApiError };
