@@ -10,7 +10,9 @@ export class WorkerDrainStore {
   }
 
   async add(url: string, actor: string): Promise<void> {
-    await sql`INSERT INTO worker_drains (url, actor) VALUES (${url}, ${actor}) ON CONFLICT DO NOTHING`.execute(this.#db);
+    await sql`INSERT INTO worker_drains (url, actor) VALUES (${url}, ${actor}) ON CONFLICT DO NOTHING`.execute(
+      this.#db,
+    );
   }
 
   async remove(url: string): Promise<void> {

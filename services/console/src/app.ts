@@ -1,0 +1,218 @@
+/** Composition root of the console: build everything, start it, stop it in reverse. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Db, openDatabase } from '@tollgate/shared/db/client';
+import { MetaStore } from '@tollgate/shared/db/meta-store';
+import { pendingMigrations } from '@tollgate/shared/db/migrate';
+import { createRedis, type RedisClient, RedisGuard, waitUntilReady } from '@tollgate/shared/redis/client';
+import { ConsoleDirectory } from '@tollgate/shared/redis/console-directory';
+import { type MoneyClient, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { type Clock, systemClock } from '@tollgate/shared/runtime/clock';
+import type { ListenAddress } from '@tollgate/shared/runtime/config';
+import type { Lifecycle } from '@tollgate/shared/runtime/lifecycle';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import { createRegistry, startMetricsServer } from '@tollgate/shared/runtime/metrics';
+import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
+import { AccountService } from './accounts/service.ts';
+import { adminToken } from './auth/admin-token.ts';
+import { CreditService } from './credits/service.ts';
+import { accountRoutes } from './http/accounts.ts';
+import { creditRoutes } from './http/credits.ts';
+import { keyRoutes } from './http/keys.ts';
+import { ledgerRoutes } from './http/ledger.ts';
+import { modelRoutes } from './http/models.ts';
+import { openRoutes } from './http/open-routes.ts';
+import { openApiDocument } from './http/openapi.ts';
+import { priceRoutes } from './http/prices.ts';
+import type { Route } from './http/route.ts';
+import { createServerApp } from './http/server.ts';
+import { usageRoutes } from './http/usage.ts';
+import { workerRoutes } from './http/workers.ts';
+import { KeyService } from './keys/service.ts';
+import { ModelService } from './models/service.ts';
+import { Projector } from './projector/projector.ts';
+import { UsageService } from './usage/service.ts';
+import { WorkerService } from './workers/service.ts';
+
+/** Redis is not on this service's hot path: its commands may wait this long. */
+const REDIS_DEADLINE_MS = 2_000;
+const REDIS_CONNECT_MS = 5_000;
+const PROJECTOR_TICK_MS = 1_000;
+const FORGET_TICK_MS = 600_000;
+export const VERSION = '0.1.0';
+
+export interface ConsoleOptions {
+  listen: ListenAddress;
+  metricsListen?: ListenAddress | undefined;
+  databaseUrl: string;
+  redisUrl: string;
+  keyPepper: string;
+  adminToken: string;
+  bucketCount: number;
+  allowedHosts?: readonly string[];
+  allowedOrigins?: readonly string[];
+  allowGrammarsDefault?: boolean;
+  /** 1 is right for PGlite; a Postgres server takes more. */
+  poolMax?: number;
+  lifecycle: Lifecycle;
+  logger: Logger;
+  clock?: Clock;
+  random?: Random;
+  /** Tests: every answer is parsed with its own schema. */
+  checkResponses?: boolean;
+}
+
+export interface Console {
+  url: string;
+  port: number;
+  metricsUrl: string | null;
+}
+
+/**
+ * Starts the console; everything it opens is closed by `lifecycle`. The database must be migrated.
+ * @throws {MetaMismatch} when the bucket count is not the one that the database was set up with.
+ */
+export async function startConsole(options: ConsoleOptions): Promise<Console> {
+  const { lifecycle, logger, clock = systemClock, random = systemRandom } = options;
+  const db = openDatabase({
+    url: options.databaseUrl,
+    poolMax: options.poolMax ?? 4,
+    applicationName: 'tollgate-console',
+    onError: (error) => logger.warn({ err: error }, 'database connection lost'),
+  });
+  lifecycle.defer('database', () => db.destroy());
+  await new MetaStore(db).agreeOnBucketCount(options.bucketCount);
+
+  const redis = createRedis({
+    url: options.redisUrl,
+    name: 'tollgate-console',
+    onError: (error) => logger.debug({ err: error }, 'redis connection'),
+  });
+  lifecycle.defer('redis', () => redis.disconnect());
+  const { guard } = new RedisGuard({ clock, deadlineMs: REDIS_DEADLINE_MS });
+  const directory = new ConsoleDirectory(redis, guard);
+  const money = new MoneyScripts(scriptClient(redis), options.bucketCount, { guard, random });
+
+  const projector = new Projector({ db, directory, clock, random, logger });
+  const services = {
+    accounts: new AccountService({ db, projector, clock, random }),
+    keys: new KeyService({
+      db,
+      projector,
+      money,
+      pepper: options.keyPepper,
+      allowGrammarsDefault: options.allowGrammarsDefault ?? false,
+      clock,
+      random,
+    }),
+    credits: new CreditService({ db, money, random, logger }),
+    usage: new UsageService(db),
+    models: new ModelService({ db, projector, clock, random }),
+    workers: new WorkerService({ db, directory, projector, clock }),
+  };
+  const routes = allRoutes(services);
+  const unready = () => whyUnready(lifecycle, projector, db);
+  const app = createServerApp({
+    routes,
+    openRoutes: openRoutes({ openApi: openApiDocument(routes, VERSION), unready }),
+    authenticators: [adminToken(options.adminToken)],
+    origin: { allowedHosts: options.allowedHosts ?? [], allowedOrigins: options.allowedOrigins ?? [] },
+    logger,
+    clock,
+    random,
+    checkResponses: options.checkResponses ?? false,
+  });
+
+  // Redis away at the start is no reason not to start: the projector publishes as soon as it is there.
+  await waitUntilReady(redis, AbortSignal.timeout(REDIS_CONNECT_MS)).catch(() =>
+    logger.warn('redis is not reachable yet'),
+  );
+  await projector.tick();
+  startTicks(projector, services.keys, lifecycle, clock, logger);
+
+  const metricsUrl = await startMetrics(options, unready);
+  const server = createServer(app);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.listen.port, options.listen.host, resolve);
+  });
+  lifecycle.defer('http', () => closeServer(server));
+  const { port } = server.address() as AddressInfo;
+  const host = options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host;
+  const url = `http://${host}:${port}`;
+  logger.info({ url }, 'console listens');
+  return { url, port, metricsUrl };
+}
+
+/** Of the union of ioredis's two classes TypeScript cannot call overloaded commands; either has what scripts need. */
+const scriptClient = (redis: RedisClient) => redis as MoneyClient & RedisClient;
+
+interface Services {
+  accounts: AccountService;
+  keys: KeyService;
+  credits: CreditService;
+  usage: UsageService;
+  models: ModelService;
+  workers: WorkerService;
+}
+
+/** The whole admin API. */
+export function allRoutes({ accounts, keys, credits, usage, models, workers }: Services): Route[] {
+  return [
+    ...accountRoutes(accounts),
+    ...keyRoutes(keys),
+    ...creditRoutes(credits),
+    ...usageRoutes(usage),
+    ...ledgerRoutes(credits),
+    ...modelRoutes(models),
+    ...priceRoutes(models),
+    ...workerRoutes(workers),
+  ];
+}
+
+/** Ready = not stopping, everything published once, and the database answers with the tables of this version. */
+async function whyUnready(lifecycle: Lifecycle, projector: Projector, db: Db): Promise<string | null> {
+  if (lifecycle.stopping) return 'stopping';
+  if (!projector.complete) return 'keys are not published yet';
+  try {
+    return (await pendingMigrations(db)).length > 0 ? 'migrations are pending' : null;
+  } catch {
+    return 'the database does not answer';
+  }
+}
+
+/** One tick after the other: a slow publication is never overtaken by the next. */
+function startTicks(projector: Projector, keys: KeyService, lifecycle: Lifecycle, clock: Clock, logger: Logger): void {
+  let ticking: Promise<void> | null = null;
+  const publish = clock.setInterval(() => {
+    ticking ??= projector.tick().finally(() => {
+      ticking = null;
+    });
+  }, PROJECTOR_TICK_MS);
+  const forget = clock.setInterval(() => {
+    keys.forgetOldOperations().catch((error: unknown) => logger.warn({ err: error }, 'old operations stay for now'));
+  }, FORGET_TICK_MS);
+  lifecycle.defer('ticks', async () => {
+    publish.cancel();
+    forget.cancel();
+    await ticking;
+  });
+}
+
+async function startMetrics(options: ConsoleOptions, unready: () => Promise<string | null>): Promise<string | null> {
+  if (!options.metricsListen) return null;
+  const registry = createRegistry('console', VERSION);
+  const metrics = await startMetricsServer(options.metricsListen, registry, {
+    ready: async () => (await unready()) === null,
+  });
+  options.lifecycle.defer('metrics', () => metrics.close());
+  return metrics.url;
+}
+
+/** Stops accepting, lets running requests finish, closes idle connections at once. */
+function closeServer(server: ReturnType<typeof createServer>): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}

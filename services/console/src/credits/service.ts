@@ -1,0 +1,181 @@
+/** An account's credit: what it is, adding to it, taking it back, and the ledger behind it. */
+import type { Page } from '@tollgate/shared/contracts/console/common';
+import type {
+  ChangeCredits,
+  ChangedCreditsView,
+  CreditsView,
+  LedgerLine,
+  LedgerQuery,
+} from '@tollgate/shared/contracts/console/credits';
+import { type Balance, BalanceError } from '@tollgate/shared/db/balance';
+import type { Db } from '@tollgate/shared/db/client';
+import { earlierCredit } from '@tollgate/shared/db/console-lists';
+import { LeaseStore } from '@tollgate/shared/db/lease-store';
+import { LedgerError, LedgerStore } from '@tollgate/shared/db/ledger-store';
+import { sqlState } from '@tollgate/shared/db/tx';
+import { AppError } from '@tollgate/shared/domain/errors';
+import type { AccountId } from '@tollgate/shared/domain/ids';
+import type { LeaseRead, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import type { Random } from '@tollgate/shared/runtime/random';
+import { noAccount } from '../accounts/service.ts';
+import type { Actor } from '../auth/actor.ts';
+import { isoTime, type PageInput, pageRequest } from '../http/values.ts';
+
+export interface CreditServiceOptions {
+  db: Db;
+  money: MoneyScripts;
+  random: Random;
+  logger: Logger;
+}
+
+/** Reads of Redis and Postgres until two readings of the lease agree; more often only while it is very busy. */
+const READ_ATTEMPTS = 4;
+
+export class CreditService {
+  readonly #options: CreditServiceOptions;
+
+  constructor(options: CreditServiceOptions) {
+    this.#options = options;
+  }
+
+  async show(_actor: Actor, accountId: AccountId): Promise<CreditsView> {
+    const { db } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      const before = await this.#lease(accountId);
+      const balance = await new LedgerStore(db).balance(accountId);
+      if (!balance) throw noAccount();
+      const open = await new LeaseStore(db).openOf(accountId);
+      const after = await this.#lease(accountId);
+      // Money moves between the two stores meanwhile; only a reading that Redis frames on both sides adds up.
+      const steady = sameLease(before, after);
+      if (!steady && attempt < READ_ATTEMPTS) continue;
+      const live = after?.lease && after.lease.leaseId === open?.id && after.lease.history === after.history;
+      return view(accountId, balance, live ? after.lease!.freeNusd : 0n, after !== null);
+    }
+  }
+
+  /** Positive: a grant, spendable when this returns. Negative: an adjustment by MONEY.md 3.4. */
+  async change(actor: Actor, accountId: AccountId, input: ChangeCredits): Promise<ChangedCreditsView> {
+    const { db, money, random } = this.#options;
+    if (input.usd === 0n) throw new AppError('invalid_request', { message: 'usd: must not be 0', param: 'usd' });
+    const ledger = new LedgerStore(db);
+    if (!(await ledger.balance(accountId))) throw noAccount();
+    const idemKey =
+      input.idempotencyKey === undefined ? `admin:${random.uuid()}` : `admin:${accountId}:${input.idempotencyKey}`;
+    const earlier = await earlierCredit(db, idemKey);
+    if (earlier && earlier.amountNusd !== input.usd) {
+      throw new AppError('conflict', { message: 'This idempotencyKey was used for another amount.' });
+    }
+    if (input.usd < 0n && !earlier) await this.#recall(accountId, -input.usd);
+    const operation = { accountId, idemKey, reason: input.reason, actor: actor.id };
+    try {
+      const result =
+        input.usd > 0n
+          ? await ledger.credit({ ...operation, amountNusd: input.usd })
+          : await ledger.debit({ ...operation, amountNusd: -input.usd });
+      // A cached refusal was right for the balance before; routers must not repeat it.
+      await money.clearVerdict(accountId, result.balance.version);
+      const credits = await this.show(actor, accountId);
+      return { ...credits, transactionId: result.transactionId, repeated: !result.applied };
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  }
+
+  async ledger(_actor: Actor, accountId: AccountId, query: LedgerQuery): Promise<Page<LedgerLine>> {
+    const ledger = new LedgerStore(this.#options.db);
+    if (!(await ledger.balance(accountId))) throw noAccount();
+    const page = await ledger.list(accountId, {
+      ...pageRequest(query as PageInput),
+      ...(query.kind === undefined ? {} : { kinds: [query.kind] }),
+    });
+    return {
+      data: page.data.map((line) => ({
+        transactionId: line.id,
+        kind: line.kind,
+        reason: line.reason,
+        actor: line.actor,
+        createdAt: isoTime(line.createdAtMs),
+        entries: line.entries.map(({ bucket, amountNusd }) => ({ bucket, amountNusd: String(amountNusd) })),
+      })),
+      next: page.next,
+    };
+  }
+
+  /**
+   * Takes back free money of the account's lease, as far as `wantedNusd` is not available in the ledger: Redis first,
+   * then Postgres (MONEY.md 1.4). Crash window: between the two the money is in `returned` of Redis and in no request's
+   * reach; the keeper books the difference at its next look. With Redis away nothing can be recalled: what is not
+   * available becomes receivable, and the keeper recalls for debtors later.
+   */
+  async #recall(accountId: AccountId, wantedNusd: bigint): Promise<void> {
+    const { db, money, logger } = this.#options;
+    const leases = new LeaseStore(db);
+    const balance = await new LedgerStore(db).balance(accountId);
+    const open = await leases.openOf(accountId);
+    const lacking = balance ? wantedNusd - balance.available : 0n;
+    if (!open || lacking <= 0n) return;
+    try {
+      const { history, lease } = await money.readLease(accountId);
+      if (lease?.leaseId !== open.id || lease.history !== history || lease.freeNusd === 0n) return;
+      const taken = lacking < lease.freeNusd ? lacking : lease.freeNusd;
+      const returnedNusd = lease.returnedNusd + taken;
+      const result = await money.reclaim({ accountId, leaseId: lease.leaseId, history, returnedNusd });
+      if (result.how === 'reclaimed' && result.lease) {
+        await leases.bookReturned(accountId, lease.leaseId, result.lease.returnedNusd);
+      }
+    } catch (error) {
+      logger.warn({ err: error, accountId }, 'free lease could not be recalled; the rest becomes receivable');
+    }
+  }
+
+  /** Null when Redis does not answer: then the whole lease counts as held. */
+  async #lease(accountId: AccountId): Promise<LeaseRead | null> {
+    try {
+      return await this.#options.money.readLease(accountId);
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, 'lease not readable');
+      return null;
+    }
+  }
+}
+
+function sameLease(a: LeaseRead | null, b: LeaseRead | null): boolean {
+  const x = a?.lease;
+  const y = b?.lease;
+  if (!x || !y) return (x ?? null) === (y ?? null);
+  return (
+    x.leaseId === y.leaseId &&
+    x.grantedNusd === y.grantedNusd &&
+    x.freeNusd === y.freeNusd &&
+    x.returnedNusd === y.returnedNusd
+  );
+}
+
+function view(accountId: AccountId, balance: Balance, leaseFreeNusd: bigint, leaseKnown: boolean): CreditsView {
+  const free = leaseFreeNusd < balance.leased ? leaseFreeNusd : balance.leased;
+  return {
+    accountId,
+    creditedNusd: String(balance.credited),
+    postedNusd: String(balance.posted),
+    heldNusd: String(balance.leased - free + balance.quarantined),
+    availableNusd: String(balance.available + free),
+    quarantinedNusd: String(balance.quarantined),
+    leasedNusd: String(balance.leased),
+    receivableNusd: String(balance.receivable),
+    uncollectedNusd: String(balance.uncollected),
+    leaseKnown,
+  };
+}
+
+/** numeric_value_out_of_range: the balance would pass what a bigint column holds. */
+const OUT_OF_RANGE = '22003';
+
+function refusalOf(error: unknown): unknown {
+  if (error instanceof BalanceError) return new AppError('conflict', { message: `Not possible: ${error.message}.` });
+  if (error instanceof LedgerError && error.code === 'no_account') return noAccount();
+  if (error instanceof LedgerError) return new AppError('conflict', { message: `Not possible: ${error.message}.` });
+  if (sqlState(error) === OUT_OF_RANGE) return new AppError('conflict', { message: 'The balance would be too large.' });
+  return error;
+}

@@ -1,0 +1,76 @@
+import { describe, expect, test } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { allRoutes, VERSION } from '../app.ts';
+import { openApiDocument } from './openapi.ts';
+
+/** Handlers are never called here, so the services need not exist. */
+const routes = allRoutes({} as Parameters<typeof allRoutes>[0]);
+
+interface Document {
+  openapi: string;
+  paths: Record<
+    string,
+    Record<string, { operationId: string; security: unknown[]; responses: Record<string, unknown> }>
+  >;
+}
+const document = openApiDocument(routes, VERSION) as Document;
+
+describe('the OpenAPI document', () => {
+  test('follows the rules of OpenAPI 3.1', async () => {
+    const result = await new Validator().validate(structuredClone(document) as object as Record<string, unknown>);
+    expect(result.errors).toBeUndefined();
+    expect(result.valid).toBe(true);
+    expect(document.openapi).toBe('3.1.0');
+  });
+
+  test('holds every route and nothing else', () => {
+    const listed = Object.entries(document.paths).flatMap(([path, operations]) =>
+      Object.entries(operations).map(([method, { operationId }]) => `${method} ${path} ${operationId}`),
+    );
+    expect(listed.sort()).toEqual(routes.map((r) => `${r.method} ${r.path} ${r.operation}`).sort());
+  });
+
+  test('holds every endpoint that docs/internals.md section 6 promises', () => {
+    const promised = [
+      'POST /api/accounts',
+      'GET /api/accounts',
+      'GET /api/accounts/{id}',
+      'PATCH /api/accounts/{id}',
+      'POST /api/keys',
+      'GET /api/keys',
+      'GET /api/keys/{id}',
+      'PATCH /api/keys/{id}',
+      'POST /api/keys/{id}/rotate',
+      'POST /api/keys/{id}/revoke',
+      'POST /api/accounts/{id}/credits',
+      'GET /api/accounts/{id}/credits',
+      'GET /api/accounts/{id}/usage',
+      'GET /api/accounts/{id}/ledger',
+      'GET /api/accounts/{id}/rollups',
+      'GET /api/models',
+      'POST /api/models',
+      'PATCH /api/models/{id}',
+      'POST /api/models/{id}/prices',
+      'GET /api/models/{id}/prices',
+      'GET /api/workers',
+      'POST /api/workers/drain',
+      'POST /api/workers/undrain',
+    ];
+    const there = new Set(routes.map((r) => `${r.method.toUpperCase()} ${r.path}`));
+    expect(promised.filter((line) => !there.has(line))).toEqual([]);
+  });
+
+  test('says of every operation that it needs the token and how it refuses', () => {
+    for (const operations of Object.values(document.paths)) {
+      for (const operation of Object.values(operations)) {
+        expect(operation.security).toEqual([{ adminToken: [] }]);
+        expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['401', '500', '503']));
+      }
+    }
+  });
+
+  test('names of operations are unique', () => {
+    const names = routes.map((r) => r.operation);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});

@@ -1,0 +1,107 @@
+/** A whole console over a real Redis and a real database, for the tests of this service. */
+import { type Db, openDatabase } from '@tollgate/shared/db/client';
+import { migrate } from '@tollgate/shared/db/migrate';
+import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
+import { createLogger } from '@tollgate/shared/runtime/logger';
+import { havePostgres, startPglite, startPostgres, type TestDatabase } from '@tollgate/shared/testkit/postgres';
+import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
+import { startConsole } from '../app.ts';
+
+export const TOKEN = 'admin-token-of-the-tests-only';
+export const PEPPER = 'pepper-of-the-tests-only-0123456789abcdef';
+export const BUCKETS = 16;
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body as JSON; tests know its shape. */
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every route pass through here
+  body: any;
+}
+
+export interface Harness {
+  url: string;
+  db: Db;
+  redis: TestRedis;
+  money: MoneyScripts;
+  /** Every log line so far. */
+  logs(): string;
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  get(path: string): Promise<Answer>;
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  patch(path: string, body: unknown): Promise<Answer>;
+  stop(): Promise<void>;
+}
+
+export interface HarnessOptions {
+  /** `postgres` is used where it is installed, for what PGlite's one session cannot show. */
+  database?: 'pglite' | 'postgres';
+  allowedHosts?: string[];
+}
+
+export async function startHarness({ database = 'pglite', allowedHosts = [] }: HarnessOptions = {}): Promise<Harness> {
+  const usePostgres = database === 'postgres' && havePostgres();
+  const [store, redis]: [TestDatabase, TestRedis] = await Promise.all([
+    usePostgres ? startPostgres() : startPglite(),
+    startRedis(),
+  ]);
+  const url =
+    'createDatabase' in store ? await (store as Awaited<ReturnType<typeof startPostgres>>).createDatabase() : store.url;
+  const db = openDatabase({ url, poolMax: usePostgres ? 8 : 1, applicationName: 'test' });
+  await migrate(db);
+  const lines: string[] = [];
+  const logger = createLogger({
+    service: 'console',
+    level: 'debug',
+    destination: { write: (line: string) => void lines.push(line) },
+  });
+  const lifecycle = createLifecycle({ logger, graceMs: 5_000 });
+  const started = await startConsole({
+    listen: { host: '127.0.0.1', port: 0 },
+    databaseUrl: url,
+    redisUrl: redis.url,
+    keyPepper: PEPPER,
+    adminToken: TOKEN,
+    bucketCount: BUCKETS,
+    poolMax: usePostgres ? 8 : 1,
+    allowedHosts,
+    lifecycle,
+    logger,
+    checkResponses: true,
+  });
+
+  async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+    const response = await fetch(started.url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${TOKEN}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') && text !== '';
+    return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined };
+  }
+
+  return {
+    url: started.url,
+    db,
+    redis,
+    money: new MoneyScripts(redis.client as never, BUCKETS),
+    logs: () => lines.join(''),
+    call,
+    get: (path) => call('GET', path),
+    post: (path, body, headers) => call('POST', path, body, headers),
+    patch: (path, body) => call('PATCH', path, body),
+    async stop() {
+      await lifecycle.stop('test over');
+      await db.destroy();
+      await redis.stop();
+      await store.stop();
+    },
+  };
+}
