@@ -1,0 +1,36 @@
+/** What the first start makes through the console: a priced model, and an account with credit and a key. */
+import type { DevState } from '../config.ts';
+import type { ConsoleClient } from '../console-client.ts';
+import { CliError } from '../output.ts';
+import { DEV_MAX_MODEL_LEN, DEV_MODEL } from './plan.ts';
+
+/** USD per 1,000,000 tokens: near what the market asks for this model. */
+const PRICE = { inputUsd: '0.10', cachedInputUsd: '0.02', outputUsd: '0.40' };
+const DEMO_CREDIT_USD = '10';
+
+/** The model must be there before routers ask for the catalogue. Safe to repeat. */
+export async function seedModel(client: ConsoleClient): Promise<void> {
+  const { data } = await client.listModels();
+  if (data.some((model) => model.id === DEV_MODEL)) return;
+  await client.createModel({ id: DEV_MODEL, maxModelLen: DEV_MAX_MODEL_LEN, price: PRICE });
+}
+
+/** The demo key: the remembered one while the console still knows it, else a new one with a new account. */
+export async function seedKey(client: ConsoleClient, state: DevState): Promise<DevState> {
+  if (state.apiKey && state.keyId && (await isUsable(client, state.keyId))) return state;
+  const created = await client.createKey({
+    name: 'local start',
+    creditUsd: DEMO_CREDIT_USD,
+    allowGrammars: true,
+  });
+  return { ...state, accountId: created.accountId, keyId: created.keyId, apiKey: created.key };
+}
+
+async function isUsable(client: ConsoleClient, keyId: string): Promise<boolean> {
+  try {
+    return (await client.getKey(keyId)).revokedAt === null;
+  } catch (error) {
+    if (error instanceof CliError && error.code === 'not_found') return false;
+    throw error;
+  }
+}
