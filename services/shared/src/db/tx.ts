@@ -69,3 +69,18 @@ export async function lock(trx: Tx, space: LockSpace, id: number): Promise<void>
 
 const LOCK_SPACES = { migrate: 0x7467_0001, drain: 0x7467_0002, keeper: 0x7467_0003, jobs: 0x7467_0004 } as const;
 export type LockSpace = keyof typeof LOCK_SPACES;
+
+/** `work` under a savepoint: when it throws, what it did is undone, the transaction lives on, and the error is thrown. */
+export async function savepoint<T>(trx: Tx, work: () => Promise<T>): Promise<T> {
+  await sql`SAVEPOINT part`.execute(trx);
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    // With the server gone there is nothing to roll back to, and the first error is the one to tell.
+    if (!isInfrastructure(error)) await sql`ROLLBACK TO SAVEPOINT part`.execute(trx);
+    throw error;
+  }
+  await sql`RELEASE SAVEPOINT part`.execute(trx);
+  return result;
+}
