@@ -29,7 +29,7 @@ export function resolveImport(from: string, specifier: string): string | null {
 
 /** Tests and test helpers may reach further than what ships. */
 export function isTestCode(path: string): boolean {
-  return path.startsWith('test/') || /\.test\.tsx?$/.test(path) || path.includes('/testkit/');
+  return path.startsWith('test/') || /\.test\.tsx?$/.test(path) || /\/(testkit|testing)\//.test(path);
 }
 
 /** `shared/domain`, `shared/redis`, ..., or the service's name; null outside `services/<name>/src`. */
@@ -47,6 +47,8 @@ const SHARED_ARROWS: Record<string, readonly string[]> = {
   'shared/redis': ['shared/domain', 'shared/contracts', 'shared/runtime'],
   'shared/db': ['shared/domain', 'shared/contracts', 'shared/runtime'],
   'shared/queue': ['shared/domain', 'shared/contracts', 'shared/runtime'],
+  // The workers' grammar engine, used by router (gate) and devworker (decoding).
+  'shared/xgrammar': ['shared/domain', 'shared/runtime'],
 };
 
 /** Packages that a pure layer may use. `zod` touches no I/O and runs in browsers. */
@@ -56,7 +58,9 @@ const PURE_PACKAGES: Record<string, readonly string[]> = {
 };
 
 /** Layers of shared that a service may use; the testkit is for tests. */
-const SHARED_FOR_SERVICES = ['domain', 'contracts', 'redis', 'db', 'queue', 'runtime'].map((name) => `shared/${name}`);
+const SHARED_FOR_SERVICES = ['domain', 'contracts', 'redis', 'db', 'queue', 'runtime', 'xgrammar'].map(
+  (name) => `shared/${name}`,
+);
 
 function mayImport(from: string, to: string): boolean {
   if (from === to) return true;

@@ -78,6 +78,7 @@ export async function checkRedis(url: string | null): Promise<Check[]> {
     connectTimeout: CONNECT_LIMIT_MS,
     commandTimeout: CONNECT_LIMIT_MS,
     maxRetriesPerRequest: 0,
+    disconnectTimeout: 50,
     retryStrategy: () => null,
   });
   client.on('error', () => {});

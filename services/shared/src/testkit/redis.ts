@@ -49,7 +49,13 @@ export async function startRedis({ port: wanted, args = [] }: TestRedisOptions =
   let child: ChildProcess | undefined;
 
   const connect = () => {
-    const client = new Redis({ host: '127.0.0.1', port, maxRetriesPerRequest: null, retryStrategy: () => 50 });
+    const client = new Redis({
+      host: '127.0.0.1',
+      port,
+      maxRetriesPerRequest: null,
+      retryStrategy: () => 50,
+      disconnectTimeout: 50,
+    });
     // Lost connections are part of many tests; the commands themselves report failures.
     client.on('error', () => {});
     clients.push(client);
