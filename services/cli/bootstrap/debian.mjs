@@ -99,17 +99,24 @@ export function fetchUnpacked(packages, programs, root = debianRoot) {
     return true;
   };
 
-  if (!fetch(packages)) return false;
-  let wanted = packages;
-  for (let round = 0; round < 4; round++) {
+  const loaded = () => {
     const found = programs();
-    if (found.length === 0) return false;
-    if (found.every((program) => missingLibraries(program, root).length === 0)) return true;
-    wanted = libraryDependencies(wanted, options);
-    // A virtual or vanished name must not fail the rest: one by one.
-    if (!fetch(wanted)) for (const name of wanted) fetch([name]);
+    return found.length > 0 && found.every((program) => missingLibraries(program, root).length === 0);
+  };
+  try {
+    if (!fetch(packages)) return false;
+    let wanted = packages;
+    // Libraries of libraries, a few levels down, and only while something is missing.
+    for (let level = 0; level < 4 && !loaded(); level++) {
+      wanted = libraryDependencies(wanted, options);
+      // A virtual or vanished name must not fail the rest: one by one.
+      if (!fetch(wanted)) for (const name of wanted) fetch([name]);
+    }
+    return loaded();
+  } finally {
+    rmSync(downloads, { recursive: true, force: true });
+    rmSync(join(root, 'apt'), { recursive: true, force: true });
   }
-  return false;
 }
 
 /** @param {string[]} packages */

@@ -67,7 +67,7 @@ export async function ensureInstalled() {
   // npm tells its children where it lies; on its own, the bootstrap finds it on PATH.
   const script = process.env.npm_execpath;
   const [command, args] = script?.endsWith('.js') ? [process.execPath, [script, ...flags]] : ['npm', flags];
-  const child = spawn(command, args, { cwd: projectRoot, stdio: ['ignore', 'inherit', 'pipe'] });
+  const child = spawn(command, args, { cwd: projectRoot, stdio: ['ignore', 2, 'pipe'] });
   let errors = '';
   child.stderr.on('data', (chunk) => {
     errors += chunk;
@@ -134,7 +134,7 @@ export async function ensureBuilt(node) {
   if (!needsBuild()) return;
   say('building the services (tsc -b)');
   const startMs = Date.now();
-  const code = await run(node, tscArguments(['-b', join('services', 'cli')]));
+  const code = await run(node, tscArguments(['-b', join('services', 'cli')]), process.env, 2);
   if (code !== 0) throw new Stop('the build failed: the lines above say where');
   touchBuild();
   say(`built (${((Date.now() - startMs) / 1000).toFixed(1)} s)`);
@@ -160,11 +160,12 @@ export function exitOf(child) {
 }
 
 /**
- * Runs a program in the project's folder with this terminal. @param {string} command @param {string[]} args
- * @param {NodeJS.ProcessEnv} [env]
+ * Runs a program in the project's folder with this terminal. Its output goes to standard output, or elsewhere: what is
+ * no result of a command must not mix with its JSON.
+ * @param {string} command @param {string[]} args @param {NodeJS.ProcessEnv} [env] @param {1 | 2} [stdout]
  */
-export function run(command, args, env = process.env) {
-  return exitOf(spawn(command, args, { cwd: projectRoot, stdio: 'inherit', env }));
+export function run(command, args, env = process.env, stdout = 1) {
+  return exitOf(spawn(command, args, { cwd: projectRoot, stdio: ['inherit', stdout, 'inherit'], env }));
 }
 
 /**
