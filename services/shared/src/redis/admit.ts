@@ -111,7 +111,7 @@ function decodeAdmit(reply: unknown[]): AdmitResult {
         kind,
         limits,
         cap: reply[7] as 'day' | 'month',
-        usedNusd: BigInt(reply[8] as number),
+        usedNusd: BigInt(reply[8] as string),
         resetsInMs: reply[9] as number,
       };
     default:

@@ -92,8 +92,8 @@ export async function peekLimits(context: MoneyContext, record: KeyRecord, model
     'peek',
     [bucketKeys(bucket).lease(record.accountId), ...scopes.limits, ...scopes.live],
     [...capFields(record.keyId), ...limits.flatMap(rateArgs)],
-  )) as number[];
-  const live = Object.fromEntries(LIMIT_SCOPES.map((scope, index) => [scope, reply[6 + index]!])) as LimitsPeek['live'];
-  const used = (at: number) => (reply[at]! < 0 ? null : BigInt(reply[at]!));
+  )) as unknown[];
+  const live = Object.fromEntries(LIMIT_SCOPES.map((scope, index) => [scope, reply[6 + index]])) as LimitsPeek['live'];
+  const used = (at: number) => (typeof reply[at] === 'string' ? BigInt(reply[at]) : null);
   return { limits: decodeLimitStates(reply, 0), live, usedDayNusd: used(9), usedMonthNusd: used(10) };
 }

@@ -269,6 +269,6 @@ describe('heartbeat and reap', () => {
     const { holds, orphans } = await f.money.readHolds(f.bucket);
     expect([holds.map((hold) => hold.requestId), orphans]).toEqual([['req_b'], ['req_a']]);
     await f.money.dropOrphans(f.bucket, [reqId('a'), reqId('b')]);
-    expect(await f.redis.client.zrange(f.keys.holds, 0, -1)).toEqual(['req_b']);
+    expect(await f.redis.client.zrange(f.keys.holds, 0, '-1')).toEqual(['req_b']);
   });
 });

@@ -127,8 +127,8 @@ const HOLD_FIELDS = ['st', 'lease', 'hist', 'amt', 'at', 'beats', 're', 'acct', 
 /** All live holds of a bucket, for the reaper. The history is read first: a change in between makes `reap` refuse. */
 export async function readHolds(context: MoneyContext, bucket: number): Promise<HoldsRead> {
   const keys = bucketKeys(bucket);
-  const [, history, nowMs] = (await call(context, 'read_bucket', [keys.state], [])) as [string, string, number];
-  const ids = (await context.guard(() => context.client.zrange(keys.holds, 0, -1))) as RequestId[];
+  const reply = await call(context, 'read_holds', [keys.holds], []);
+  const [history, nowMs, ids] = reply as [string, number, RequestId[]];
   const rows = await Promise.all(
     ids.map((id) => context.guard(() => context.client.hmget(keys.hold(id), ...HOLD_FIELDS))),
   );

@@ -7,7 +7,6 @@ import { type LuaScript, runScript, type ScriptClient } from './script-loader.ts
 export interface MoneyClient extends ScriptClient {
   hmget(key: string, ...fields: string[]): Promise<(string | null)[]>;
   hget(key: string, field: string): Promise<string | null>;
-  zrange(key: string, start: number, stop: number): Promise<string[]>;
 }
 
 /** Puts a deadline, a breaker or a fault around one call. */

@@ -77,12 +77,13 @@ if now_ms >= tonumber(f[3]) then return need_lease('expired') end
 
 -- 6. Spend caps of the key: UTC day and month of this moment.
 local day, month = calendar(now_ms)
-local used_day = tonumber(f[7]) == day and tonumber(f[6]) or 0
-local used_month = tonumber(f[9]) == month and tonumber(f[8]) or 0
+local day_text = tonumber(f[7]) == day and f[6] or '0'
+local month_text = tonumber(f[9]) == month and f[8] or '0'
+local used_day, used_month = tonumber(day_text), tonumber(month_text)
 local cap_day, cap_month = tonumber(ARGV[8]), tonumber(ARGV[9])
-if cap_day >= 0 and used_day + amount > cap_day then return answer('capped', 'day', used_day, day_left_ms(now_ms)) end
+if cap_day >= 0 and used_day + amount > cap_day then return answer('capped', 'day', day_text, day_left_ms(now_ms)) end
 if cap_month >= 0 and used_month + amount > cap_month then
-  return answer('capped', 'month', used_month, month_left_ms(now_ms))
+  return answer('capped', 'month', month_text, month_left_ms(now_ms))
 end
 
 -- 7. Credit.
