@@ -1,0 +1,399 @@
+/**
+ * Composition root: everything is built here by hand and stopped in reverse. `startRouter` is also how tests and
+ * `tollgate dev` run a router in their own process.
+ */
+import { createHmac } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { AppError } from '@tollgate/shared/domain/errors';
+import { newId } from '@tollgate/shared/domain/ids';
+import { readCatalog } from '@tollgate/shared/redis/catalog-store';
+import { createRedis, RedisGuard, waitUntilReady } from '@tollgate/shared/redis/client';
+import { keyDigest } from '@tollgate/shared/redis/digest';
+import { FleetStore } from '@tollgate/shared/redis/fleet-store';
+import { KeyStore } from '@tollgate/shared/redis/key-store';
+import { channels } from '@tollgate/shared/redis/keys';
+import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { Subscriber } from '@tollgate/shared/redis/subscriber';
+import { type Clock, systemClock } from '@tollgate/shared/runtime/clock';
+import { createLifecycle, type Lifecycle } from '@tollgate/shared/runtime/lifecycle';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import { createRegistry, type MetricsServer, startMetricsServer } from '@tollgate/shared/runtime/metrics';
+import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
+import { logAccess } from './access-log.ts';
+import { Answers } from './admission/answers.ts';
+import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.ts';
+import { CatalogView } from './catalog.ts';
+import { machineName, type RouterConfig } from './config.ts';
+import { RequestContext } from './context.ts';
+import { openAiProfile } from './contract/openai-profile.ts';
+import { Fleet } from './fleet/fleet.ts';
+import { answerHeaders } from './http/headers.ts';
+import { createRoutes } from './http/routes.ts';
+import { routerIdentity } from './identity.ts';
+import { keyView } from './key-view.ts';
+import { RouterMetrics } from './metrics.ts';
+import { Watch } from './relay/watch.ts';
+import { beatOf } from './settlement/beat.ts';
+import { Heartbeats, type LiveHold } from './settlement/heartbeats.ts';
+import { Settlement } from './settlement/settle.ts';
+import { Voids } from './settlement/voids.ts';
+import { Running } from './shutdown.ts';
+import { lockFolder } from './spool/dir-lock.ts';
+import { decodeSpooled, ingestInto } from './spool/records.ts';
+import { Spool } from './spool/spool.ts';
+import { countPromptTokens } from './upstream/count-prompt.ts';
+import { Pools } from './upstream/pools.ts';
+
+export interface RouterOptions {
+  config: RouterConfig;
+  logger: Logger;
+  version?: string;
+  clock?: Clock;
+  random?: Random;
+  /** Where stop steps go; a lifecycle of its own when absent. */
+  lifecycle?: Lifecycle;
+}
+
+export interface RunningRouter {
+  url: string;
+  metricsUrl: string | null;
+  routerId: string;
+  lifecycle: Lifecycle;
+  stop(): Promise<void>;
+  /** For tests and `/readyz`. */
+  readiness(): { ready: boolean; reasons: string[] };
+  /** Figures that must return to 0. */
+  counters(): { running: number; heldBeats: number; unconfirmed: number; pendingVoids: number; workers: number[] };
+}
+
+const SEGMENT_BYTES = 4 * 1024 * 1024;
+const FSYNC_MS = 100;
+const FIRST_BEAT_MS = 100;
+const WATCH_MS = 100;
+const POLL_FLEET_MS = 1_000;
+const CREDIT_POLL_MS = 100;
+const TOKENIZE_TIMEOUT_MS = 2_000;
+const MAX_SALTS = 10_000;
+
+export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
+  const { config, logger } = options;
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? systemRandom;
+  const graceMs = config.TOLLGATE_STOP_GRACE_MS + config.TOLLGATE_DRAIN_DELAY_MS;
+  const lifecycle = options.lifecycle ?? createLifecycle({ logger, graceMs: graceMs + 5_000 });
+  const registry = createRegistry('router', options.version ?? '0.0.0');
+  const metrics = new RouterMetrics(registry);
+
+  // Disk first: a router that cannot keep records must not open a port.
+  const unlock = lockFolder(config.TOLLGATE_SPOOL_DIR);
+  lifecycle.defer('spool lock', unlock);
+  const routerId = routerIdentity(config.TOLLGATE_ROUTER_ID, config.TOLLGATE_SPOOL_DIR, machineName(), random);
+
+  // Redis: commands with a deadline and a breaker, pushes on a connection of their own.
+  let redisSeen = false;
+  const onError = (error: Error) => logger.debug({ err: error }, 'redis connection');
+  const redis = createRedis({ url: config.REDIS_URL, name: `router:${routerId}`, onError });
+  lifecycle.defer('redis', () => redis.disconnect());
+  const { guard } = new RedisGuard({ clock, deadlineMs: config.TOLLGATE_REDIS_DEADLINE_MS });
+  const money = new MoneyScripts(redis, config.TOLLGATE_BUCKETS, { guard });
+  const keys = new KeyStore(redis, guard);
+  const fleetStore = new FleetStore(redis, guard);
+  const catalog = new CatalogView(() => readCatalog(redis, guard), clock, logger);
+  const answers = new Answers(clock);
+  const directory = new KeyDirectory(
+    KEY_DIRECTORY_DEFAULTS,
+    (digest) => keys.read(digest),
+    () => subscriber.up,
+    clock,
+  );
+  const subscriber: Subscriber = new Subscriber({
+    url: config.REDIS_URL,
+    name: `router-push:${routerId}`,
+    clock,
+    handlers: {
+      [channels.keyChanged]: (digest) => directory.invalidate(digest),
+      [channels.catalogChanged]: () => void catalog.refresh(),
+      [channels.fleetChanged]: () => void readDraining(),
+      [channels.answer]: (accountId) => answers.arrived(accountId),
+    },
+    // Pushes were lost while it was down: what they named is unknown, so nothing is kept.
+    onState: (up) => {
+      if (up) directory.clear();
+      if (up) void catalog.refresh();
+    },
+    onError,
+  });
+  lifecycle.defer('redis pushes', () => subscriber.close());
+
+  // Money on its way out.
+  const spool = new Spool(
+    {
+      dir: config.TOLLGATE_SPOOL_DIR,
+      routerId,
+      segmentBytes: SEGMENT_BYTES,
+      maxBytes: config.TOLLGATE_SPOOL_MAX_BYTES,
+      fsyncEveryMs: FSYNC_MS,
+      confirmEveryMs: config.TOLLGATE_CONFIRM_MS,
+      resendAfterMs: Math.max(10_000, config.TOLLGATE_CONFIRM_MS * 5),
+    },
+    decodeSpooled,
+    money,
+    clock,
+    logger,
+    metrics,
+  );
+  lifecycle.defer('spool', () => spool.close());
+  const voids = new Voids(money, clock, logger);
+  lifecycle.defer('voids', () => voids.close());
+  const heartbeats = new Heartbeats(
+    {
+      everyMs: config.TOLLGATE_HEARTBEAT_MS,
+      firstWithinMs: FIRST_BEAT_MS,
+      giveUpAfterMs: config.TOLLGATE_HOLD_LOST_MS,
+    },
+    money,
+    clock,
+    logger,
+  );
+  lifecycle.defer('heartbeats', () => heartbeats.stop());
+
+  // Workers.
+  const pools = new Pools({
+    connectTimeoutMs: config.TOLLGATE_CONNECT_TIMEOUT_MS,
+    maxConnections: config.TOLLGATE_WORKER_CONCURRENCY,
+  });
+  lifecycle.defer('worker connections', () => pools.close());
+  const fleet = new Fleet(
+    {
+      workers: config.TOLLGATE_WORKERS.map((spec) => ({ ...spec, maxConcurrency: config.TOLLGATE_WORKER_CONCURRENCY })),
+      probeEveryMs: config.TOLLGATE_PROBE_MS,
+      probeTimeoutMs: Math.max(500, config.TOLLGATE_PROBE_MS),
+      promisedContext: (model) => catalog.get(model)?.maxModelLen ?? null,
+    },
+    pools,
+    clock,
+    logger,
+    metrics,
+  );
+  lifecycle.defer('fleet', () => fleet.stop());
+  const watch = new Watch(clock);
+  lifecycle.defer('watch', () => watch.stop());
+
+  const readDraining = async (): Promise<void> => {
+    try {
+      fleet.setDraining(await fleetStore.draining());
+    } catch {
+      // Redis is away: the last known drains stay.
+    }
+  };
+  const shareFleet = async (): Promise<void> => {
+    await readDraining();
+    try {
+      await fleetStore.publishView(routerId, { atMs: clock.nowMs(), workers: fleet.snapshots() });
+    } catch {
+      // The console shows an old view meanwhile, with its age.
+    }
+  };
+
+  // Requests.
+  const running = new Running(clock);
+  let draining = false;
+  const profile = openAiProfile(config.TOLLGATE_ERROR_DOCS_URL);
+  const countPrompt = (ctx: RequestContext) => countPromptTokens(ctx, pools, TOKENIZE_TIMEOUT_MS);
+  const settlement = new Settlement({ spool, voids, clock, logger, metrics, countPrompt });
+  const holds = new Map<RequestContext, LiveHold>();
+  const salts = new Map<string, string>();
+  const cacheSalt = (accountId: string): string => {
+    let salt = salts.get(accountId);
+    if (salt === undefined) {
+      salt = createHmac('sha256', config.TOLLGATE_KEY_PEPPER).update(`cache-salt:${accountId}`).digest('hex');
+      if (salts.size >= MAX_SALTS) salts.clear();
+      salts.set(accountId, salt);
+    }
+    return salt;
+  };
+  const readiness = () => {
+    const reasons: string[] = [];
+    if (!redisSeen) reasons.push('Redis was not seen yet');
+    if (!catalog.isLoaded) reasons.push('no catalogue was published yet');
+    if (draining) reasons.push('shutting down');
+    if (!spool.isWritable) reasons.push('the spool takes no records');
+    return { ready: reasons.length === 0, reasons };
+  };
+  const logRequest = (ctx: RequestContext, durationMs: number): void => {
+    if (config.TOLLGATE_ACCESS_LOG === 'off') return;
+    if (config.TOLLGATE_ACCESS_LOG === 'all' || ctx.status >= 500) logAccess(logger, ctx, durationMs);
+  };
+  const app = createRoutes({
+    profile,
+    bodyLimitBytes: config.TOLLGATE_BODY_LIMIT_BYTES,
+    open(endpoint, clientRequestId) {
+      const requestId = newId('req', (count) => random.bytes(count));
+      const ctx = new RequestContext(requestId, endpoint, profile, clock.monotonicMs(), clientRequestId);
+      if (endpoint === '/chat/completions') {
+        running.enter();
+        metrics.opened();
+      }
+      return ctx;
+    },
+    closeSmall: (ctx) => logRequest(ctx, clock.monotonicMs() - ctx.startedMs),
+    models: () => catalog.models,
+    keyView: async (record) => {
+      try {
+        return await keyView(record, money);
+      } catch (cause) {
+        throw new AppError('store_unavailable', { cause, retryAfterMs: 1_000 });
+      }
+    },
+    ready: readiness,
+    pipeline: {
+      auth: {
+        directory,
+        digest: (text) => keyDigest(text, config.TOLLGATE_KEY_PEPPER),
+        nowMs: () => clock.nowMs(),
+      },
+      checkOpen() {
+        if (running.closed) throw new AppError('shutting_down', { retryAfterMs: 1_000 });
+        if (!spool.isWritable)
+          throw new AppError('metering_behind', { retryAfterMs: 5_000, internal: 'spool not writable' });
+      },
+      catalogModel: (id) => catalog.get(id),
+      canServe: (model) => fleet.canServe(model),
+      admit: {
+        money,
+        answers,
+        voids,
+        clock,
+        routerId,
+        outboxBound: config.TOLLGATE_OUTBOX_BOUND,
+        waitMs: config.TOLLGATE_CREDIT_WAIT_MS,
+        pollMs: CREDIT_POLL_MS,
+      },
+      settlement,
+      deliver: {
+        fleet,
+        pools,
+        clock,
+        watch,
+        metrics,
+        cacheSalt,
+        countPrompt,
+        headers: answerHeaders,
+        settle: (ctx) => settlement.settle(ctx),
+        limits: {
+          firstTokenMs: config.TOLLGATE_FIRST_TOKEN_TIMEOUT_MS,
+          idleMs: config.TOLLGATE_IDLE_TIMEOUT_MS,
+          plainMs: config.TOLLGATE_PLAIN_TIMEOUT_MS,
+          totalMs: config.TOLLGATE_TOTAL_TIMEOUT_MS,
+          earlyAnswerMs: config.TOLLGATE_EARLY_ANSWER_MS,
+          pingMs: config.TOLLGATE_PING_MS,
+          slowReaderMs: config.TOLLGATE_SLOW_READER_MS,
+          clientBufferBytes: config.TOLLGATE_CLIENT_BUFFER_BYTES,
+          plainAnswerBytes: 64 * 1024 * 1024,
+        },
+        dispatched(ctx, stop) {
+          running.stoppable(ctx, stop);
+          const hold: LiveHold = {
+            accountId: ctx.admission!.intent.accountId,
+            beat: () => beatOf(ctx),
+            cut: () => stop('hold_lost'),
+          };
+          holds.set(ctx, hold);
+          heartbeats.add(hold);
+        },
+      },
+      closed(ctx) {
+        const hold = holds.get(ctx);
+        if (hold) {
+          heartbeats.remove(hold);
+          holds.delete(ctx);
+        }
+        running.leave(ctx);
+        const durationMs = clock.monotonicMs() - ctx.startedMs;
+        metrics.closed(ctx, durationMs);
+        logRequest(ctx, durationMs);
+      },
+    },
+  });
+
+  // Start, in order.
+  spool.start();
+  voids.start();
+  heartbeats.start();
+  watch.start(WATCH_MS);
+  void waitUntilReady(redis, lifecycle.signal).then(
+    async () => {
+      redisSeen = true;
+      await catalog.start();
+      await shareFleet();
+    },
+    () => {},
+  );
+  lifecycle.defer('catalogue', () => catalog.stop());
+  const sharing = clock.setInterval(() => void shareFleet(), POLL_FLEET_MS).unref();
+  lifecycle.defer('fleet view', async () => {
+    sharing.cancel();
+    await fleetStore.removeView(routerId).catch(() => {});
+  });
+  await fleet.start();
+
+  let metricsServer: MetricsServer | null = null;
+  if (config.TOLLGATE_ROUTER_METRICS_LISTEN) {
+    metricsServer = await startMetricsServer(config.TOLLGATE_ROUTER_METRICS_LISTEN, registry, {
+      ready: () => readiness().ready,
+    });
+    lifecycle.defer('metrics', () => metricsServer?.close());
+  }
+  const server = createServer({ requestTimeout: 120_000, headersTimeout: 30_000, keepAliveTimeout: 65_000 }, app);
+  await listen(server, config.TOLLGATE_ROUTER_LISTEN);
+  lifecycle.defer('requests', async () => {
+    draining = true;
+    await clock.sleep(config.TOLLGATE_DRAIN_DELAY_MS);
+    running.closed = true;
+    server.close();
+    server.closeIdleConnections();
+    const stopMs = config.TOLLGATE_STOP_GRACE_MS;
+    const cut = await running.finish(stopMs * 0.6, Math.min(2_000, stopMs * 0.1));
+    if (cut > 0) logger.warn({ requests: cut }, 'requests were ended at the deadline');
+    const left = await spool.drain(
+      stopMs * 0.25,
+      ingestInto(config.TOLLGATE_METERING_URL, config.TOLLGATE_SERVICE_TOKEN, pools, stopMs * 0.05),
+    );
+    if (left > 0) logger.error({ records: left }, 'records are left in the spool');
+    server.closeAllConnections();
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = config.TOLLGATE_ROUTER_LISTEN.host;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  logger.info(
+    { url, metricsUrl: metricsServer?.url, routerId, workers: config.TOLLGATE_WORKERS.length },
+    'router listens',
+  );
+
+  return {
+    url,
+    metricsUrl: metricsServer?.url ?? null,
+    routerId,
+    lifecycle,
+    stop: () => lifecycle.stop('asked'),
+    readiness,
+    counters: () => ({
+      running: running.size,
+      heldBeats: heartbeats.live,
+      unconfirmed: spool.unconfirmed,
+      pendingVoids: voids.size,
+      workers: fleet.snapshots().map((worker) => worker.running + worker.waiting + worker.pendingPrefillTokens),
+    }),
+  };
+}
+
+function listen(server: Server, address: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,104 @@
+/** The router's configuration: the only place of this service that reads environment variables. */
+import { hostname } from 'node:os';
+import {
+  type Environment,
+  httpUrl,
+  integer,
+  listenAddress,
+  loadConfig,
+  logLevel,
+  redisUrl,
+  secret,
+} from '@tollgate/shared/runtime/config';
+import { z } from 'zod';
+import type { WorkerSpec } from './fleet/worker.ts';
+
+/** `http://host:port`, or `sglang=http://host:port`, comma-separated. */
+function workerList() {
+  return z.string().transform((text, context): WorkerSpec[] => {
+    const specs: WorkerSpec[] = [];
+    for (const part of text.split(',').map((entry) => entry.trim())) {
+      if (part === '') continue;
+      const match = /^(?:(vllm|sglang)=)?(https?:\/\/.+)$/.exec(part);
+      const url = match && URL.canParse(match[2]!) ? new URL(match[2]!) : null;
+      if (url === null || url.pathname !== '/' || url.search || url.username) {
+        context.addIssue({
+          code: 'custom',
+          message: 'must be a list such as http://10.0.0.7:8000,http://10.0.0.8:8000',
+        });
+        return z.NEVER;
+      }
+      specs.push({ url: url.origin, engine: match![1] === 'sglang' ? 'sglang' : 'vllm', maxConcurrency: null });
+    }
+    return specs;
+  });
+}
+
+export const routerShape = {
+  TOLLGATE_ROUTER_LISTEN: listenAddress().default({ host: '127.0.0.1', port: 8080 }),
+  /** Port of its own for /metrics, /healthz, /readyz. */
+  TOLLGATE_ROUTER_METRICS_LISTEN: listenAddress().optional(),
+  /** Stable name of this router; kept in the spool folder when not given. */
+  TOLLGATE_ROUTER_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,100}$/, 'must be 1 to 100 of letters, digits, . _ -')
+    .optional(),
+  REDIS_URL: secret(redisUrl()),
+  TOLLGATE_KEY_PEPPER: secret(z.string().min(32, 'must be at least 32 characters')),
+  TOLLGATE_BUCKETS: integer(1, 16_384).default(256),
+  TOLLGATE_WORKERS: workerList().default([]),
+  /** Requests of this router at one worker at the same time. */
+  TOLLGATE_WORKER_CONCURRENCY: integer(1, 100_000).default(512),
+  /** Folder of finished requests that Postgres does not have yet. */
+  TOLLGATE_SPOOL_DIR: z.string().min(1),
+  TOLLGATE_SPOOL_MAX_BYTES: integer(1_000_000).default(268_435_456),
+  /** Metering's base URL and its token: the last resort for unconfirmed records at shutdown. */
+  TOLLGATE_METERING_URL: httpUrl().optional(),
+  TOLLGATE_SERVICE_TOKEN: secret(z.string().min(24, 'must be at least 24 characters')).optional(),
+  /** Base of the error pages that errors point to. */
+  TOLLGATE_ERROR_DOCS_URL: z.string().default('/docs/errors'),
+  TOLLGATE_BODY_LIMIT_BYTES: integer(1_024, 1_073_741_824).default(4_194_304),
+  TOLLGATE_CREDIT_WAIT_MS: integer(0, 60_000).default(500),
+  TOLLGATE_REDIS_DEADLINE_MS: integer(1, 60_000).default(50),
+  TOLLGATE_OUTBOX_BOUND: integer(1).default(100_000),
+  TOLLGATE_CONNECT_TIMEOUT_MS: integer(1, 600_000).default(1_000),
+  TOLLGATE_FIRST_TOKEN_TIMEOUT_MS: integer(1).default(120_000),
+  TOLLGATE_IDLE_TIMEOUT_MS: integer(1).default(60_000),
+  TOLLGATE_PLAIN_TIMEOUT_MS: integer(1).default(600_000),
+  TOLLGATE_TOTAL_TIMEOUT_MS: integer(1).default(1_800_000),
+  TOLLGATE_EARLY_ANSWER_MS: integer(1).default(10_000),
+  TOLLGATE_PING_MS: integer(1).default(15_000),
+  TOLLGATE_SLOW_READER_MS: integer(1).default(60_000),
+  TOLLGATE_CLIENT_BUFFER_BYTES: integer(16_384).default(1_048_576),
+  TOLLGATE_PROBE_MS: integer(10).default(1_000),
+  TOLLGATE_HEARTBEAT_MS: integer(10).default(10_000),
+  /** H of the money rules: a hold that could not be renewed for so long ends its stream. */
+  TOLLGATE_HOLD_LOST_MS: integer(100).default(600_000),
+  TOLLGATE_CONFIRM_MS: integer(10).default(1_000),
+  /** Refuses readiness for so long before the port closes, so that balancers notice. */
+  TOLLGATE_DRAIN_DELAY_MS: integer(0, 600_000).default(0),
+  TOLLGATE_STOP_GRACE_MS: integer(0, 3_600_000).default(30_000),
+  TOLLGATE_ACCESS_LOG: z.enum(['all', 'errors', 'off']).default('all'),
+  LOG_LEVEL: logLevel().default('info'),
+};
+
+export type RouterConfig = z.output<z.ZodObject<typeof routerShape>>;
+
+/** Exits 78 with every problem listed; `--check-config` prints the redacted configuration and exits 0. */
+export function readConfig(argv: readonly string[], env: Environment): RouterConfig {
+  return loadConfig('router', routerShape, argv, env);
+}
+
+/** The variables of this process. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
+/** Name of this machine, as the beginning of a router's id. */
+export function machineName(): string {
+  return (
+    hostname()
+      .replace(/[^A-Za-z0-9._-]/g, '-')
+      .slice(0, 60) || 'router'
+  );
+}

@@ -1,0 +1,62 @@
+/** The request as the router understands it, whatever contract it came by. A contract profile makes one of these. */
+
+export interface TextPart {
+  type: 'text';
+  text: string;
+}
+
+export interface ToolCall {
+  id: string;
+  type: 'function';
+  function: { name: string; arguments: string };
+}
+
+export type Role = 'developer' | 'system' | 'user' | 'assistant' | 'tool';
+
+/** A message rebuilt from the fields that a worker may see; what else the client sent is gone. */
+export interface Message {
+  role: Role;
+  content: string | TextPart[] | null;
+  name?: string;
+  tool_calls?: ToolCall[];
+  tool_call_id?: string;
+}
+
+export interface Tool {
+  type: 'function';
+  function: { name: string; description?: string; parameters?: Record<string, unknown>; strict?: boolean };
+}
+
+export type ToolChoice = 'none' | 'auto' | 'required' | { type: 'function'; function: { name: string } };
+
+export type ResponseFormat =
+  | { type: 'json_object' }
+  | {
+      type: 'json_schema';
+      json_schema: { name: string; description?: string; schema: Record<string, unknown>; strict?: boolean };
+    };
+
+/** What a client sees of usage inside a stream: nothing, one last chunk, or vLLM's count in every chunk. */
+export type UsageInStream = 'hidden' | 'final' | 'every';
+
+export interface ChatRequest {
+  model: string;
+  messages: readonly Message[];
+  stream: boolean;
+  usageInStream: UsageInStream;
+  /** How many answers (`n`). */
+  choices: number;
+  /** Output tokens per choice that the client allows; null = it did not say. */
+  maxTokens: number | null;
+  minTokens: number;
+  /** Checked fields that reach the worker under the same name. */
+  sampling: Readonly<Record<string, unknown>>;
+  tools: readonly Tool[] | null;
+  toolChoice: ToolChoice | null;
+  parallelToolCalls: boolean | null;
+  responseFormat: ResponseFormat | null;
+  /** Whether the model may think first; null = as its template does by default. */
+  thinking: boolean | null;
+  /** A shorter output would be worthless (schema or forced tool): never clamped, MONEY.md 5.2. */
+  needsWholeOutput: boolean;
+}

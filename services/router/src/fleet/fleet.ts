@@ -1,0 +1,174 @@
+/**
+ * The fleet as this router sees it: which workers there are, whether they live, what runs there. Probes and the
+ * drain set only ever change values here; choosing is `routing/`, acting is `upstream/`.
+ */
+import type { Engine, WorkerSnapshot } from '@tollgate/shared/domain/worker';
+import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import { candidates, choose } from '../routing/choose.ts';
+import type { RoutingRequest } from '../routing/cost.ts';
+import type { Pools } from '../upstream/pools.ts';
+import { type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts';
+import { type Ticket, Worker, type WorkerSpec } from './worker.ts';
+import { readGauges } from './worker-metrics.ts';
+
+export interface FleetOptions {
+  workers: readonly WorkerSpec[];
+  probeEveryMs: number;
+  probeTimeoutMs: number;
+  breaker?: BreakerPolicy;
+  /** Context that the catalogue promises for a model; a worker with less gets no traffic. null = not sold. */
+  promisedContext: (model: string) => number | null;
+}
+
+export interface FleetMetrics {
+  workerUp(worker: string, up: boolean): void;
+  workerGauges(worker: string, running: number, waiting: number, kvUsage: number | null): void;
+  transition(worker: string, to: string): void;
+  breaker(worker: string, to: string): void;
+}
+
+/** Probes that may fail in a row before a ready worker is taken out. */
+const MISSES_TO_GONE = 2;
+/** `/v1/models` is asked on joining and then once per so many probes. */
+const IDENTITY_EVERY = 15;
+
+export class Fleet {
+  private readonly workers = new Map<string, Worker>();
+  private readonly options: FleetOptions;
+  private readonly pools: Pools;
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly metrics: FleetMetrics;
+  private draining: ReadonlySet<string> = new Set();
+  private timer: Timer | null = null;
+  private round = 0;
+  private turn = 0;
+
+  constructor(options: FleetOptions, pools: Pools, clock: Clock, logger: Logger, metrics: FleetMetrics) {
+    this.options = options;
+    this.pools = pools;
+    this.clock = clock;
+    this.logger = logger;
+    this.metrics = metrics;
+    const hooks = {
+      transition: (worker: Worker, from: string, to: string, why: string) => {
+        this.logger.info({ worker: worker.url, from, to, why }, 'worker changed state');
+        this.metrics.transition(worker.url, to);
+        this.metrics.workerUp(worker.url, to === 'ready' || to === 'draining');
+      },
+      breakerChanged: (worker: Worker, from: string, to: string) => {
+        this.logger.warn({ worker: worker.url, from, to }, 'worker breaker changed');
+        this.metrics.breaker(worker.url, to);
+      },
+    };
+    for (const spec of options.workers) {
+      const worker = new Worker(spec, options.breaker ?? DEFAULT_BREAKER, hooks, () => clock.monotonicMs());
+      this.workers.set(spec.url, worker);
+      this.metrics.workerUp(spec.url, false);
+    }
+  }
+
+  /** Probes once, then regularly until `stop`. */
+  async start(): Promise<void> {
+    await this.probeAll();
+    this.timer = this.clock.setInterval(() => void this.probeAll(), this.options.probeEveryMs);
+    this.timer.unref();
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+  }
+
+  snapshots(): WorkerSnapshot[] {
+    return [...this.workers.values()].map((worker) => worker.snapshot());
+  }
+
+  /** True when some worker could take a request for the model now: lets a refusal cost nothing. */
+  canServe(model: string): boolean {
+    return candidates({ model, promptTokens: 0 }, this.snapshots(), []).length > 0;
+  }
+
+  /** Chooses a worker and books the request there; null when none can take it. */
+  take(request: RoutingRequest, excluded: readonly string[]): Ticket | null {
+    const choice = choose(request, this.snapshots(), excluded, this.turn++);
+    return choice === null ? null : this.workers.get(choice.worker)!.begin(request.promptTokens);
+  }
+
+  engineOf(worker: string): Engine {
+    return this.workers.get(worker)?.engine ?? 'vllm';
+  }
+
+  succeeded(worker: string): void {
+    this.workers.get(worker)?.note('succeeded');
+  }
+
+  failed(worker: string): void {
+    this.workers.get(worker)?.note('failed');
+  }
+
+  /** URLs that an operator drains: they finish what they have and get nothing new. */
+  setDraining(urls: ReadonlySet<string>): void {
+    this.draining = urls;
+    for (const worker of this.workers.values()) {
+      if (worker.state === 'ready' && urls.has(worker.url)) worker.transition('draining', 'drained by an operator');
+      if (worker.state === 'draining' && !urls.has(worker.url)) worker.transition('ready', 'drain ended');
+    }
+  }
+
+  async probeAll(): Promise<void> {
+    const withIdentity = this.round++ % IDENTITY_EVERY === 0;
+    await Promise.all([...this.workers.values()].map((worker) => this.probe(worker, withIdentity)));
+  }
+
+  private async probe(worker: Worker, withIdentity: boolean): Promise<void> {
+    const timeoutMs = this.options.probeTimeoutMs;
+    try {
+      const health = await this.pools.call(worker.url, { method: 'GET', path: '/health' }, timeoutMs);
+      if (health.status !== 200) throw new Error(`/health answered ${health.status}`);
+      if (withIdentity || worker.state === 'joining' || worker.state === 'gone') await this.identify(worker);
+      const metrics = await this.pools.call(worker.url, { method: 'GET', path: '/metrics' }, timeoutMs);
+      worker.gauges = readGauges(metrics.text, worker.engine);
+      worker.missed = 0;
+      this.admitWorker(worker);
+    } catch (error) {
+      this.missedProbe(worker, error instanceof Error ? error.message : 'probe failed');
+    }
+    this.metrics.workerGauges(worker.url, worker.running, worker.waiting, worker.gauges.kvUsage);
+  }
+
+  /** Reads which models the worker serves; those with less context than promised do not count. */
+  private async identify(worker: Worker): Promise<void> {
+    const answer = await this.pools.call(
+      worker.url,
+      { method: 'GET', path: '/v1/models' },
+      this.options.probeTimeoutMs,
+    );
+    if (answer.status !== 200) throw new Error(`/v1/models answered ${answer.status}`);
+    const listed = (JSON.parse(answer.text) as { data?: { id?: unknown; max_model_len?: unknown }[] }).data ?? [];
+    const models: string[] = [];
+    for (const { id, max_model_len: context } of listed) {
+      if (typeof id !== 'string') continue;
+      const promised = this.options.promisedContext(id);
+      if (typeof context === 'number') worker.maxModelLen = context;
+      if (promised !== null && typeof context === 'number' && context < promised) {
+        this.logger.error({ worker: worker.url, model: id, context, promised }, 'worker has less context than sold');
+      } else models.push(id);
+    }
+    worker.models = models;
+  }
+
+  private admitWorker(worker: Worker): void {
+    if (worker.models.length === 0) worker.transition('joining', 'serves no model that is sold');
+    else if (this.draining.has(worker.url)) worker.transition('draining', 'drained by an operator');
+    else if (worker.state !== 'ready') worker.transition('ready', 'probe succeeded');
+  }
+
+  private missedProbe(worker: Worker, why: string): void {
+    worker.missed++;
+    const patience = worker.state === 'ready' || worker.state === 'draining' ? MISSES_TO_GONE : 1;
+    if (worker.missed < patience || worker.state === 'joining') return;
+    worker.transition('gone', why);
+    this.pools.forgetIdle(worker.url);
+  }
+}

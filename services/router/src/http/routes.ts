@@ -1,0 +1,167 @@
+/** Express's part: addresses to pipeline. Express types stop in this folder. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { openAiModel } from '@tollgate/shared/contracts/openai/models';
+import type { CatalogModel } from '@tollgate/shared/domain/catalog';
+import { AppError, toAppError } from '@tollgate/shared/domain/errors';
+import type { KeyRecord } from '@tollgate/shared/domain/key';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { authenticate, mayUseModel } from '../admission/authenticate.ts';
+import type { RequestContext } from '../context.ts';
+import type { ContractProfile } from '../contract/profile.ts';
+import { type PipelineParts, serveChat } from '../pipeline.ts';
+import { readJson } from './body.ts';
+import { sendError } from './error-response.ts';
+import { commonHeaders } from './headers.ts';
+
+export interface RouteParts {
+  profile: ContractProfile;
+  pipeline: PipelineParts;
+  bodyLimitBytes: number;
+  /** Opens the context of a request. */
+  open: (endpoint: string, clientRequestId: string | null) => RequestContext;
+  /** Ends one that was no chat. */
+  closeSmall: (ctx: RequestContext) => void;
+  models: () => readonly CatalogModel[];
+  keyView: (record: KeyRecord) => Promise<unknown>;
+  ready: () => { ready: boolean; reasons: string[] };
+}
+
+export function createRoutes(parts: RouteParts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  // A query string means nothing here; not parsing it saves work.
+  app.set('query parser', false);
+  const base = parts.profile.basePath;
+
+  app.post(`${base}/chat/completions`, (req, res) => chat(req, res, parts));
+  app.get(
+    `${base}/models`,
+    small(parts, '/models', async (_ctx, key) => listModels(key, parts)),
+  );
+  // A model id may hold a slash, raw or as %2F: the rest of the path is the id.
+  app.get(new RegExp(`^${base}/models/(.+)$`), (req, res) =>
+    small(parts, '/models/{id}', async (_ctx, key) => oneModel(modelId(req.path, base), key, parts))(req, res),
+  );
+  app.get(
+    `${base}/key`,
+    small(parts, '/key', (_ctx, key) => parts.keyView(key)),
+  );
+  app.get('/healthz', (_req, res) => text(res, 200, 'ok\n'));
+  app.get('/readyz', (_req, res) => {
+    const { ready, reasons } = parts.ready();
+    text(res, ready ? 200 : 503, ready ? 'ready\n' : `not ready: ${reasons.join(', ')}\n`);
+  });
+
+  for (const [path, allow] of addresses(base)) {
+    app.all(path, (req, res) => {
+      res.setHeader('allow', allow);
+      refuse(req, res, parts, new AppError('method_not_allowed'));
+    });
+  }
+  app.use((req, res) => refuse(req, res, parts, new AppError('not_found')));
+  app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
+    // Express's own errors (a malformed %-escape in the path) are the client's; anything else is ours.
+    const status = (error as { status?: number }).status;
+    refuse(req, res, parts, status === 400 ? new AppError('not_found') : toAppError(error));
+  });
+  return app;
+}
+
+function addresses(base: string): [string | RegExp, string][] {
+  return [
+    [`${base}/chat/completions`, 'POST'],
+    [`${base}/models`, 'GET, HEAD'],
+    [new RegExp(`^${base}/models/(.+)$`), 'GET, HEAD'],
+    [`${base}/key`, 'GET, HEAD'],
+    ['/healthz', 'GET, HEAD'],
+    ['/readyz', 'GET, HEAD'],
+  ];
+}
+
+async function chat(req: Request, res: Response, parts: RouteParts): Promise<void> {
+  const ctx = parts.open('/chat/completions', clientRequestId(req));
+  await serveChat(
+    ctx,
+    {
+      headers: authHeaders(req),
+      readJson: () => readJson(req, parts.bodyLimitBytes),
+      response: res,
+      sendError: (context, error) => sendError(context, req, res, error),
+    },
+    parts.pipeline,
+  );
+}
+
+/** A small authenticated answer that costs nothing. */
+function small(
+  parts: RouteParts,
+  endpoint: string,
+  answer: (ctx: RequestContext, key: KeyRecord) => Promise<unknown>,
+): (req: Request, res: Response) => Promise<void> {
+  return async (req, res) => {
+    const ctx = parts.open(endpoint, clientRequestId(req));
+    try {
+      ctx.key = await authenticate(authHeaders(req), parts.pipeline.auth);
+      const body = Buffer.from(JSON.stringify(await answer(ctx, ctx.key)));
+      ctx.status = 200;
+      const headers = { ...commonHeaders(ctx), 'content-type': 'application/json' };
+      res.writeHead(200, { ...headers, 'content-length': String(body.length) });
+      res.end(req.method === 'HEAD' ? undefined : body);
+    } catch (error) {
+      ctx.error = toAppError(error);
+      sendError(ctx, req, res, ctx.error);
+    } finally {
+      parts.closeSmall(ctx);
+    }
+  };
+}
+
+function refuse(req: IncomingMessage, res: ServerResponse, parts: RouteParts, error: AppError): void {
+  const ctx = parts.open('other', null);
+  ctx.error = error;
+  sendError(ctx, req, res, error);
+  parts.closeSmall(ctx);
+}
+
+async function listModels(key: KeyRecord, parts: RouteParts): Promise<unknown> {
+  const models = parts.models().filter((model) => model.enabled && mayUseModel(key, model.id));
+  return { object: 'list', data: models.map(openAiModel) };
+}
+
+async function oneModel(id: string, key: KeyRecord, parts: RouteParts): Promise<unknown> {
+  const model = parts.models().find((entry) => entry.id === id);
+  if (!model?.enabled || !mayUseModel(key, id)) throw new AppError('model_not_found', { param: 'model' });
+  return openAiModel(model);
+}
+
+function modelId(path: string, base: string): string {
+  try {
+    return decodeURIComponent(path.slice(`${base}/models/`.length));
+  } catch {
+    throw new AppError('model_not_found', { param: 'model' });
+  }
+}
+
+function authHeaders(req: IncomingMessage): {
+  authorization: string | undefined;
+  xApiKey: string | undefined;
+  raw: string[];
+} {
+  const apiKey = req.headers['x-api-key'];
+  return {
+    authorization: req.headers.authorization,
+    xApiKey: typeof apiKey === 'string' ? apiKey : undefined,
+    raw: req.rawHeaders,
+  };
+}
+
+/** The client's own id goes to the log and the usage record, never to a worker and never back as ours. */
+function clientRequestId(req: IncomingMessage): string | null {
+  const id = req.headers['x-client-request-id'] ?? req.headers['x-request-id'];
+  return typeof id === 'string' && /^[\x21-\x7e]{1,128}$/.test(id) ? id : null;
+}
+
+function text(res: ServerResponse, status: number, body: string): void {
+  res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(body);
+}

@@ -1,0 +1,181 @@
+/** What the router tells Prometheus. Labels are bounded: models of the catalogue, workers, closed unions; never a key. */
+
+import { nusdToUsd } from '@tollgate/shared/domain/money';
+import { Counter, Gauge, Histogram, type Registry } from '@tollgate/shared/runtime/metrics';
+import type { RequestContext } from './context.ts';
+import type { FleetMetrics } from './fleet/fleet.ts';
+import type { DeliverMetrics } from './relay/deliver.ts';
+import type { SettlementMetrics } from './settlement/settle.ts';
+import type { SpoolMetrics } from './spool/spool.ts';
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+/** Label children of one model, looked up once. */
+interface ModelMetrics {
+  duration: Histogram.Internal<'model'>;
+  firstToken: Histogram.Internal<'model'>;
+  input: Counter.Internal;
+  output: Counter.Internal;
+  cached: Counter.Internal;
+  settled: Counter.Internal;
+}
+
+export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMetrics, SpoolMetrics {
+  private readonly requests: Counter<'model' | 'outcome' | 'code'>;
+  private readonly duration: Histogram<'model'>;
+  private readonly firstToken: Histogram<'model'>;
+  private readonly tokens: Counter<'model' | 'kind'>;
+  private readonly settledUsd: Counter<'model'>;
+  private readonly rejections: Counter<'reason'>;
+  private readonly inflight: Gauge;
+  private readonly attempts: Counter<'worker' | 'result'>;
+  private readonly retries: Counter<'reason'>;
+  private readonly workerUpGauge: Gauge<'worker'>;
+  private readonly workerRunning: Gauge<'worker'>;
+  private readonly workerWaiting: Gauge<'worker'>;
+  private readonly workerKv: Gauge<'worker'>;
+  private readonly workerTransitions: Counter<'worker' | 'to'>;
+  private readonly breakerTransitions: Counter<'worker' | 'to'>;
+  private readonly settleClipped: Counter;
+  private readonly settleEstimated: Counter;
+  private readonly spoolRecords: Gauge;
+  private readonly spoolBytes: Gauge;
+  private readonly spoolResent: Counter;
+  private readonly spoolFsyncFailed: Counter;
+  private readonly byModel = new Map<string, ModelMetrics>();
+  private readonly byEnd = new Map<string, { inc(): void }>();
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    const counter = <T extends string>(name: string, help: string, labelNames: T[] = []): Counter<T> =>
+      new Counter({ name: `tollgate_${name}`, help, labelNames, registers });
+    const gauge = <T extends string>(name: string, help: string, labelNames: T[] = []): Gauge<T> =>
+      new Gauge({ name: `tollgate_${name}`, help, labelNames, registers });
+    const histogram = (name: string, help: string): Histogram<'model'> =>
+      new Histogram({ name: `tollgate_${name}`, help, labelNames: ['model'], buckets: SECONDS, registers });
+    this.requests = counter('requests_total', 'Chat requests by how they ended.', ['model', 'outcome', 'code']);
+    this.duration = histogram(
+      'request_duration_seconds',
+      'From the first header to the bill, requests sent to a worker.',
+    );
+    this.firstToken = histogram(
+      'time_to_first_token_seconds',
+      'From the first header to the first token or plain answer.',
+    );
+    this.tokens = counter('tokens_total', 'Tokens billed: input (cached included), cached, output.', ['model', 'kind']);
+    this.settledUsd = counter('credits_settled_usd_total', 'Amount billed, for graphs; the ledger is exact.', [
+      'model',
+    ]);
+    this.rejections = counter('rejections_total', 'Requests refused, by error code.', ['reason']);
+    this.inflight = gauge('inflight_requests', 'Chat requests under way.');
+    this.attempts = counter('upstream_attempts_total', 'Requests sent to workers.', ['worker', 'result']);
+    this.retries = counter('upstream_retries_total', 'Requests sent to a second worker.', ['reason']);
+    this.workerUpGauge = gauge('worker_up', 'Whether the worker answers its probes.', ['worker']);
+    this.workerRunning = gauge('worker_running', 'Requests of this router at the worker.', ['worker']);
+    this.workerWaiting = gauge('worker_waiting', 'Of these, those without a first token.', ['worker']);
+    this.workerKv = gauge('worker_kv_cache_usage', 'Share of the KV cache in use, as polled.', ['worker']);
+    this.workerTransitions = counter('worker_transitions_total', 'Changes of a worker state.', ['worker', 'to']);
+    this.breakerTransitions = counter('worker_breaker_total', 'Changes of a worker breaker.', ['worker', 'to']);
+    this.settleClipped = counter('settle_clipped_total', 'Bills that were above their hold.');
+    this.settleEstimated = counter('settle_estimated_total', 'Bills with counts that no engine told.');
+    this.spoolRecords = gauge('spool_unconfirmed_records', 'Finished requests not yet confirmed by metering.');
+    this.spoolBytes = gauge('spool_bytes', 'Size of the spool on disk.');
+    this.spoolResent = counter('spool_resent_total', 'Records sent to Redis again.');
+    this.spoolFsyncFailed = counter('spool_fsync_failed_total', 'Group commits that the disk refused.');
+  }
+
+  opened(): void {
+    this.inflight.inc();
+  }
+
+  closed(ctx: RequestContext, durationMs: number): void {
+    this.inflight.dec();
+    this.end(ctx).inc();
+    if (ctx.error !== null) this.rejections.inc({ reason: ctx.error.code });
+    if (ctx.model === null || !ctx.dispatched) return;
+    const model = this.model(ctx.model.id);
+    model.duration.observe(durationMs / 1_000);
+    if (ctx.firstTokenMs !== null) model.firstToken.observe((ctx.firstTokenMs - ctx.startedMs) / 1_000);
+    if (ctx.amountNusd === null) return;
+    model.input.inc(ctx.counts.promptTokens ?? 0);
+    model.output.inc(ctx.counts.completionTokens);
+    model.cached.inc(ctx.counts.cachedTokens ?? 0);
+    model.settled.inc(Number(nusdToUsd(ctx.amountNusd)));
+  }
+
+  attempt(worker: string, result: string): void {
+    this.attempts.inc({ worker, result });
+  }
+
+  retried(reason: string): void {
+    this.retries.inc({ reason });
+  }
+
+  workerUp(worker: string, up: boolean): void {
+    this.workerUpGauge.set({ worker }, up ? 1 : 0);
+  }
+
+  workerGauges(worker: string, running: number, waiting: number, kvUsage: number | null): void {
+    this.workerRunning.set({ worker }, running);
+    this.workerWaiting.set({ worker }, waiting);
+    if (kvUsage !== null) this.workerKv.set({ worker }, kvUsage);
+  }
+
+  transition(worker: string, to: string): void {
+    this.workerTransitions.inc({ worker, to });
+  }
+
+  breaker(worker: string, to: string): void {
+    this.breakerTransitions.inc({ worker, to });
+  }
+
+  clipped(): void {
+    this.settleClipped.inc();
+  }
+
+  estimated(): void {
+    this.settleEstimated.inc();
+  }
+
+  unconfirmed(count: number, bytes: number): void {
+    this.spoolRecords.set(count);
+    this.spoolBytes.set(bytes);
+  }
+
+  resent(count: number): void {
+    this.spoolResent.inc(count);
+  }
+
+  fsyncFailed(): void {
+    this.spoolFsyncFailed.inc();
+  }
+
+  /** A model that is not sold has no label of its own: clients could make up as many as they like. */
+  private end(ctx: RequestContext): { inc(): void } {
+    const model = ctx.model?.id ?? 'other';
+    const outcome = ctx.outcome ?? 'failed_internal';
+    const name = `${model} ${outcome} ${ctx.status}`;
+    let child = this.byEnd.get(name);
+    if (child === undefined) {
+      child = this.requests.labels({ model, outcome, code: String(ctx.status) });
+      this.byEnd.set(name, child);
+    }
+    return child;
+  }
+
+  private model(model: string): ModelMetrics {
+    let children = this.byModel.get(model);
+    if (children === undefined) {
+      children = {
+        duration: this.duration.labels({ model }),
+        firstToken: this.firstToken.labels({ model }),
+        input: this.tokens.labels({ model, kind: 'input' }),
+        output: this.tokens.labels({ model, kind: 'output' }),
+        cached: this.tokens.labels({ model, kind: 'cached' }),
+        settled: this.settledUsd.labels({ model }),
+      };
+      this.byModel.set(model, children);
+    }
+    return children;
+  }
+}

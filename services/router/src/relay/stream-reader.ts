@@ -1,0 +1,239 @@
+/**
+ * Reads a worker's chat stream beside the bytes that go to the client. Most chunks are only searched, not parsed:
+ * JSON.parse runs on the few that end a choice, carry tool calls, report an error or close the usage.
+ *
+ * What a client gets is what the worker sent, but for: usage that it did not ask for, finish reasons that would lie,
+ * and the last bytes (closing usage, `[DONE]`), which `last` keeps until the request is settled.
+ */
+import type { WireError, WireStreamChunk, WireUsage } from '@tollgate/shared/contracts/openai/chat';
+import type { UsageInStream } from '../contract/request.ts';
+import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
+import { finalCounts, type TokenCounts } from './token-counts.ts';
+import { ToolArguments } from './tool-arguments.ts';
+import { cutUsage, findUsage, nullUsage, parseUsage, readCount, type UsageSpan } from './usage-scan.ts';
+
+export interface StreamReaderOptions {
+  usage: UsageInStream;
+  choices: number;
+  hasTools: boolean;
+  /** Output limit per choice that was sent to the worker. */
+  maxTokens: number;
+}
+
+/** Why the stream cannot go on. */
+export type StreamFault =
+  | { kind: 'error_event'; error: WireError }
+  /** The worker is going away and ended the choice itself. */
+  | { kind: 'aborted_by_worker' }
+  | { kind: 'garbage' };
+
+/** What OpenAI's contract knows as finish reasons; others of an engine mean that the answer is not whole. */
+const FINISH_REASONS = new Set(['stop', 'length', 'tool_calls', 'content_filter']);
+
+export class StreamReader {
+  /** Data events seen that belong to the answer. */
+  events = 0;
+  /** `[DONE]` came. */
+  done = false;
+  fault: StreamFault | null = null;
+  /** Bytes that wait for settlement. */
+  last = '';
+  /** Chunks given to the client, about a token each: the estimate when no usage ever came. */
+  answerEvents = 0;
+  readonly finishReasons: (string | null)[];
+
+  private readonly splitter = new SseSplitter();
+  private readonly options: StreamReaderOptions;
+  private readonly tools: ToolArguments | null;
+  private readonly completions: number[];
+  private promptTokens: number | null = null;
+  private reasoningTokens = 0;
+  private closing: TokenCounts | null = null;
+  private out = '';
+  private readonly take = (event: string): boolean => this.takeEvent(event);
+
+  constructor(options: StreamReaderOptions) {
+    this.options = options;
+    this.tools = options.hasTools ? new ToolArguments() : null;
+    this.completions = new Array<number>(options.choices).fill(0);
+    this.finishReasons = new Array<string | null>(options.choices).fill(null);
+  }
+
+  /** Takes bytes from the worker, returns those to pass on now (as latin1 text). */
+  push(bytes: Buffer): string {
+    if (this.done || this.fault) return '';
+    this.out = '';
+    this.splitter.push(bytes, this.take);
+    if (this.splitter.pendingBytes > MAX_EVENT_BYTES) this.fault ??= { kind: 'garbage' };
+    return this.out;
+  }
+
+  /** The worker closed the stream; an event without its blank line still counts. */
+  end(): string {
+    if (this.done || this.fault) return '';
+    this.out = '';
+    const rest = this.splitter.end();
+    if (rest !== '') this.takeEvent(`${rest.replace(/[\r\n]+$/, '')}\n\n`);
+    return this.out;
+  }
+
+  /** Every choice ended and the closing usage is known: nothing is missing but, at most, `[DONE]`. */
+  get isWhole(): boolean {
+    return this.fault === null && this.closing !== null && this.finishReasons.every((reason) => reason !== null);
+  }
+
+  get counts(): TokenCounts {
+    if (this.closing) return this.closing;
+    let completionTokens = 0;
+    for (const count of this.completions) completionTokens += count;
+    return {
+      promptTokens: this.promptTokens,
+      cachedTokens: null,
+      completionTokens,
+      reasoningTokens: Math.min(this.reasoningTokens, completionTokens),
+      final: false,
+    };
+  }
+
+  private takeEvent(event: string): boolean {
+    const data = dataOf(event);
+    if (data === null) {
+      if (this.events > 0) this.out += event;
+      return true;
+    }
+    if (data === '[DONE]') {
+      this.done = true;
+      this.last += event;
+      return false;
+    }
+    if (data.startsWith('{"error"')) return this.fail({ kind: 'error_event', error: readError(data) });
+    if (!data.startsWith('{') || !data.endsWith('}')) return this.fail({ kind: 'garbage' });
+    // An event of several data lines is legal and no engine sends it: made one line, so that it can be edited.
+    return this.takeChunk(event.startsWith('data: {') && !data.includes('\n') ? event : oneLine(data));
+  }
+
+  private takeChunk(event: string): boolean {
+    let text = event;
+    let span = findUsage(text);
+    if (span === null && text.includes('"usage"') && !text.includes('"usage":null')) {
+      text = compact(text);
+      span = findUsage(text);
+    }
+    const isClosing = text.includes('"choices":[]');
+    if (span !== null && isClosing) return this.takeClosing(text, span);
+    if (span !== null) this.takeRunningUsage(text, span);
+    if (this.tools !== null || text.includes('"finish_reason":"')) {
+      const healed = this.takeChoices(text);
+      if (healed === null) return false;
+      if (healed !== text) {
+        text = healed;
+        span = findUsage(text);
+      }
+    }
+    this.events++;
+    this.answerEvents++;
+    if (span !== null && this.options.usage === 'hidden') text = cutUsage(text, span);
+    else if (span !== null && this.options.usage === 'final') text = nullUsage(text, span);
+    this.out += text;
+    return true;
+  }
+
+  /** The chunk with no choices and the whole usage: shown last, and only to who asked. */
+  private takeClosing(event: string, span: UsageSpan): boolean {
+    let usage: WireUsage;
+    try {
+      usage = parseUsage(event, span);
+    } catch {
+      return this.fail({ kind: 'garbage' });
+    }
+    this.closing = finalCounts(usage) ?? this.closing;
+    this.events++;
+    if (this.options.usage !== 'hidden') this.last += event;
+    return true;
+  }
+
+  private takeRunningUsage(event: string, span: UsageSpan): void {
+    if (this.promptTokens === null) {
+      const prompt = readCount(event, '"prompt_tokens":', span);
+      if (prompt >= 0) this.promptTokens = prompt;
+    }
+    const choice = this.completions.length === 1 ? 0 : choiceIndex(event);
+    const count = readCount(event, '"completion_tokens":', span);
+    if (count > (this.completions[choice] ?? Number.MAX_VALUE)) this.completions[choice] = count;
+    const reasoning = readCount(event, '"reasoning_tokens":', span);
+    if (reasoning > this.reasoningTokens) this.reasoningTokens = reasoning;
+  }
+
+  /** Parses a chunk that may carry tool calls or end a choice; returns it healed, or null when the stream failed. */
+  private takeChoices(event: string): string | null {
+    if (!event.includes('"tool_calls":[') && !event.includes('"finish_reason":"')) return event;
+    let chunk: WireStreamChunk;
+    try {
+      chunk = JSON.parse(utf8(dataOf(event) ?? '')) as WireStreamChunk;
+    } catch {
+      this.fail({ kind: 'garbage' });
+      return null;
+    }
+    let text = event;
+    for (const choice of chunk.choices ?? []) {
+      const index = choice.index ?? 0;
+      if (choice.delta?.tool_calls) this.tools?.add(index, choice.delta.tool_calls);
+      const reason = choice.finish_reason;
+      if (typeof reason !== 'string') continue;
+      if (reason === 'abort') {
+        this.fail({ kind: 'aborted_by_worker' });
+        return null;
+      }
+      const honest = this.honestReason(index, reason);
+      this.finishReasons[index] = honest;
+      if (honest !== reason) text = text.replace(`"finish_reason":"${reason}"`, `"finish_reason":"${honest}"`);
+    }
+    return text;
+  }
+
+  private honestReason(choice: number, reason: string): string {
+    if (!FINISH_REASONS.has(reason)) return 'length';
+    if (this.tools === null || reason === 'length') return reason;
+    const limitReached = (this.completions[choice] ?? 0) >= this.options.maxTokens;
+    return this.tools.areWhole(choice, limitReached) ? reason : 'length';
+  }
+
+  private fail(fault: StreamFault): false {
+    this.fault = fault;
+    return false;
+  }
+}
+
+/** Index of the choice in a chunk of one choice, as engines write it; 0 when it is not there. */
+function choiceIndex(event: string): number {
+  const key = '"choices":[{"index":';
+  const at = event.indexOf(key);
+  return at === -1 ? 0 : Number.parseInt(event.slice(at + key.length, at + key.length + 4), 10) || 0;
+}
+
+function readError(data: string): WireError {
+  try {
+    const parsed = JSON.parse(utf8(data)) as { error?: WireError | string };
+    return typeof parsed.error === 'object' && parsed.error !== null ? parsed.error : { message: String(parsed.error) };
+  } catch {
+    return {};
+  }
+}
+
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
+}
+
+function oneLine(data: string): string {
+  return `data: ${data.replaceAll('\n', ' ')}\n\n`;
+}
+
+/** A chunk with white space between its tokens, written compactly; left as it is when it does not parse. */
+function compact(event: string): string {
+  try {
+    const text = JSON.stringify(JSON.parse(utf8(dataOf(event) ?? '')));
+    return `data: ${Buffer.from(text, 'utf8').toString('latin1')}\n\n`;
+  } catch {
+    return event;
+  }
+}

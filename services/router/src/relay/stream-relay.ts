@@ -1,0 +1,154 @@
+/**
+ * Passes a stream on: bytes as they come, a reader beside them, back-pressure both ways. The status waits for the
+ * worker's first event, since a real vLLM says 200 before it looks at the request (facts/real-engine.md 3.1).
+ */
+import type { Attempt } from '../upstream/attempt.ts';
+import { isContextError, isRefusal, refusalError } from '../upstream/failure.ts';
+import { Relay, type RelayParts } from './relay.ts';
+import { type StreamFault, StreamReader, type StreamReaderOptions } from './stream-reader.ts';
+
+const DONE = 'data: [DONE]\n\n';
+const PING = ': ping\n\n';
+
+export class StreamRelay extends Relay {
+  private readonly reader: StreamReader;
+  private pausedSinceMs: number | null = null;
+  private lastWriteMs: number;
+  private isEventStream = false;
+
+  constructor(parts: RelayParts, options: StreamReaderOptions) {
+    super(parts);
+    this.reader = new StreamReader(options);
+    this.lastWriteMs = this.sentMs;
+    parts.ctx.reader = this.reader;
+  }
+
+  override started(attempt: Attempt, status: number, contentType: string): void {
+    super.started(attempt, status, contentType);
+    this.isEventStream = contentType.startsWith('text/event-stream');
+    if (status === 200 && !this.isEventStream) this.stop('garbage', `content type ${contentType.slice(0, 60)}`);
+  }
+
+  override clientDrained(): void {
+    if (this.pausedSinceMs === null) return;
+    this.pausedSinceMs = null;
+    this.lastBytesMs = this.parts.clock.monotonicMs();
+    this.attempt?.resume();
+  }
+
+  protected answerBytes(chunk: Buffer): void {
+    const out = this.reader.push(chunk);
+    this.pass(out);
+    if (this.reader.fault !== null) this.fault(this.reader.fault);
+    else if (this.reader.done) this.whole();
+  }
+
+  protected answerEnded(): void {
+    this.pass(this.reader.end());
+    if (this.reader.fault !== null) this.fault(this.reader.fault);
+    else if (this.reader.done || this.reader.isWhole) this.whole();
+    else this.connectionLost('cut', 'the stream ended early');
+  }
+
+  protected override connectionLost(reason: 'connect' | 'cut', detail: string): void {
+    this.noteProgress();
+    // Everything but `[DONE]` is there: the client need not know that the worker fell over then.
+    if (this.reader.isWhole) this.whole();
+    else super.connectionLost(reason, detail);
+  }
+
+  protected override stopWith(end: Parameters<Relay['stopWith']>[0]): void {
+    this.noteProgress();
+    super.stopWith(end);
+  }
+
+  protected checkAnswer(nowMs: number): void {
+    const { limits, client } = this.parts;
+    if (this.pausedSinceMs !== null) {
+      const slow = nowMs - this.pausedSinceMs > limits.slowReaderMs || client.bufferedBytes > limits.clientBufferBytes;
+      if (slow) this.stopWith({ kind: 'slow_reader' });
+      return;
+    }
+    if (this.reader.events === 0) {
+      if (nowMs - this.sentMs > limits.firstTokenMs) this.stop('first_token_timeout', 'no first event in time');
+      else if (nowMs - this.parts.ctx.startedMs > limits.earlyAnswerMs) this.ping(nowMs);
+    } else if (nowMs - this.lastBytesMs > limits.idleMs) this.stop('idle_timeout', 'no bytes in time');
+    else this.ping(nowMs);
+  }
+
+  /** A comment now and then keeps proxies from closing a silent connection; it commits the status. */
+  private ping(nowMs: number): void {
+    const { client, limits } = this.parts;
+    if (client.headersSent && nowMs - this.lastWriteMs < limits.pingMs) return;
+    this.head();
+    this.write(PING, nowMs);
+  }
+
+  private pass(out: string): void {
+    if (this.reader.events > 0 && this.parts.ctx.firstTokenMs === null) this.firstToken();
+    if (out === '') return;
+    this.head();
+    this.parts.ctx.answerStarted = true;
+    this.write(out, this.lastBytesMs);
+  }
+
+  private write(text: string, nowMs: number): void {
+    this.lastWriteMs = nowMs;
+    if (this.parts.client.write(text) || this.pausedSinceMs !== null) return;
+    this.pausedSinceMs = nowMs;
+    this.attempt?.pause();
+  }
+
+  private head(): void {
+    const { client, ctx, headers } = this.parts;
+    if (client.headersSent) return;
+    ctx.status = 200;
+    client.writeHead(200, headers());
+  }
+
+  private firstToken(): void {
+    this.parts.ctx.firstTokenMs = this.lastBytesMs;
+    this.parts.ticket.firstToken();
+    this.parts.workerAnswers();
+  }
+
+  private whole(): void {
+    this.noteProgress();
+    const { ctx, client } = this.parts;
+    ctx.finishReason = this.reader.finishReasons.find((reason) => reason !== null) ?? null;
+    ctx.status = 200;
+    ctx.outcome = 'served';
+    void this.complete(() => {
+      this.head();
+      client.end(this.reader.done ? this.reader.last : this.reader.last + DONE);
+    });
+  }
+
+  private fault(fault: StreamFault): void {
+    this.noteProgress();
+    this.drop();
+    switch (fault.kind) {
+      case 'error_event':
+        if (isRefusal(fault.error) && this.reader.events === 0) {
+          const contextTooLong = isContextError(fault.error);
+          this.finish({ kind: 'refused', error: refusalError(fault.error), contextTooLong });
+        } else this.fail('engine_error', `error event of type ${String(fault.error.type).slice(0, 60)}`);
+        return;
+      case 'aborted_by_worker':
+        this.fail('aborted_by_worker', 'finish reason abort');
+        return;
+      case 'garbage':
+        this.fail('garbage', 'not a chat stream');
+        return;
+    }
+  }
+
+  private fail(reason: 'engine_error' | 'aborted_by_worker' | 'garbage', detail: string): void {
+    this.finish({ kind: 'failed', failure: { reason, status: 200, detail } });
+  }
+
+  private noteProgress(): void {
+    this.parts.ctx.counts = this.reader.counts;
+    this.parts.ctx.guessedTokens = this.reader.answerEvents;
+  }
+}

@@ -1,0 +1,40 @@
+import type { WireUsage } from '@tollgate/shared/contracts/openai/chat';
+
+/** What the engine said so far of one answer's tokens. */
+export interface TokenCounts {
+  promptTokens: number | null;
+  /** Only the last usage of an answer tells it. */
+  cachedTokens: number | null;
+  completionTokens: number;
+  reasoningTokens: number;
+  /** The engine's closing count, not one of a running stream. */
+  final: boolean;
+}
+
+export const NO_COUNTS: Readonly<TokenCounts> = {
+  promptTokens: null,
+  cachedTokens: null,
+  completionTokens: 0,
+  reasoningTokens: 0,
+  final: false,
+};
+
+/** Counts of an engine's closing usage; null when it is not usable for a bill. */
+export function finalCounts(usage: WireUsage | null | undefined): TokenCounts | null {
+  const prompt = usage?.prompt_tokens;
+  const completion = usage?.completion_tokens ?? 0;
+  if (!isCount(prompt) || !isCount(completion)) return null;
+  const cached = usage?.prompt_tokens_details?.cached_tokens ?? 0;
+  const reasoning = usage?.completion_tokens_details?.reasoning_tokens ?? usage?.reasoning_tokens ?? 0;
+  return {
+    promptTokens: prompt,
+    cachedTokens: isCount(cached) ? Math.min(cached, prompt) : 0,
+    completionTokens: completion,
+    reasoningTokens: isCount(reasoning) ? Math.min(reasoning, completion) : 0,
+    final: true,
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

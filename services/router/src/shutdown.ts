@@ -1,0 +1,47 @@
+/** Requests under way, so that a stop can wait for them and, at its deadline, end them. */
+import type { Clock } from '@tollgate/shared/runtime/clock';
+import type { Stop } from './relay/deliver.ts';
+
+export class Running {
+  private count = 0;
+  private readonly stops = new Map<object, Stop>();
+  private readonly clock: Clock;
+  /** No new request is taken. */
+  closed = false;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  enter(): void {
+    this.count++;
+  }
+
+  /** The request can be ended from outside from now on. */
+  stoppable(request: object, stop: Stop): void {
+    this.stops.set(request, stop);
+  }
+
+  leave(request: object): void {
+    this.count--;
+    this.stops.delete(request);
+  }
+
+  get size(): number {
+    return this.count;
+  }
+
+  /** Waits until nothing runs, at most `patienceMs`; then ends what is left and waits `afterMs` for its bills. */
+  async finish(patienceMs: number, afterMs: number): Promise<number> {
+    await this.waitUntilEmpty(patienceMs);
+    const cut = this.count;
+    for (const stop of this.stops.values()) stop('drained');
+    await this.waitUntilEmpty(afterMs);
+    return cut;
+  }
+
+  private async waitUntilEmpty(patienceMs: number): Promise<void> {
+    const endMs = this.clock.monotonicMs() + patienceMs;
+    while (this.count > 0 && this.clock.monotonicMs() < endMs) await this.clock.sleep(20);
+  }
+}
