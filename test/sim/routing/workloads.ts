@@ -80,14 +80,26 @@ function sendTurn(stage: Stage, text: Text, outputTokens: number, session: strin
   stage.send({ tenant, session, promptTokens, outputTokens: output, blocks, answerBlocks }, onEnd);
 }
 
+export interface AgentShape {
+  name: string;
+  /** System prompt shared by all agents. */
+  systemTokens: number;
+  /** Median of what a turn adds to the context. */
+  toolTokens: number;
+  /** Mean think time between turns. */
+  thinkMs: number;
+}
+
+const CODING: AgentShape = { name: 'agents', systemTokens: 4_096, toolTokens: 700, thinkMs: 4_000 };
+
 /** Closed loop: `kneeAgents` coding agents; each turn adds tool output to a growing context, think time between. */
-export function agents(kneeAgents: number): Workload {
+export function agents(kneeAgents: number, shape: AgentShape = CODING): Workload {
   return {
-    name: 'agents',
+    name: shape.name,
     durationMs: 8 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
-      const system = new Text(fresh).append(4_096);
+      const system = new Text(fresh).append(shape.systemTokens);
       let next = 0;
       const run = () => {
         const id = `agent${next++}`;
@@ -99,9 +111,9 @@ export function agents(kneeAgents: number): Workload {
             text = new Text(fresh, system).append(1_500);
             turns = 8 + stage.random.integer(30);
           }
-          text.append(Math.round(stage.random.logNormal(700, 1)));
+          text.append(Math.round(stage.random.logNormal(shape.toolTokens, 1)));
           sendTurn(stage, text, stage.random.logNormal(160, 0.8), id, 'a', () =>
-            stage.at(stage.nowMs() + stage.random.exponential(4_000), turn),
+            stage.at(stage.nowMs() + stage.random.exponential(shape.thinkMs), turn),
           );
         };
         stage.at(stage.random.uniform() * 30_000, turn);

@@ -2,26 +2,27 @@ import { prefillMs, stepMs } from '../estimates.ts';
 import type { Policy } from '../policy.ts';
 
 /**
- * Ours: one predicted cost in milliseconds, smallest wins (routing notes 6.3):
+ * Ours: one predicted cost in milliseconds, smallest wins (after routing notes 6.3, refitted by `npm run study`):
  *
- *   cost = ( Q + P x (1 + regretFactor x rho + stallFactor x D) + decodeFactor x E[out] x (step(B+1) + B x dstep) ) x health
+ *   cost = ( Q x (1 + queueStall x B) + P x (1 + regretFactor x rho + ownStall x B) + decodeFactor x E[out] x D ) x health
  *
- * Q: prefill already queued on the worker. P: prefill of this prompt's part that the worker does not hold. D: requests
- * that decode there and would be stalled by this prefill. rho: share of prompt tokens lately computed twice; when it is
- * high, placement matters more than queueing. The last term is what this request's decoding costs itself and the others.
- * Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of the prompt's first block, so that
- * replicas agree without talking.
+ * Q: prefill already queued on the worker. P: prefill of this prompt's part that the worker does not hold. B: requests
+ * there, all of which a prefill stalls. rho: share of prompt tokens lately computed twice; when it is high, placement
+ * matters more than queueing. D = step(n+1) + n x (step(n+1) - step(n)): what one token of this request costs itself and
+ * the n that decode. Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of the prompt's
+ * first block, so that replicas agree without talking.
  */
 export interface CostOptions {
+  queueStall: number;
   regretFactor: number;
-  stallFactor: number;
+  ownStall: number;
   decodeFactor: number;
 }
 
-export const COST_DEFAULTS: CostOptions = { regretFactor: 20, stallFactor: 0.15, decodeFactor: 0.15 };
+export const COST_DEFAULTS: CostOptions = { queueStall: 0.5, regretFactor: 5, ownStall: 1, decodeFactor: 0.02 };
 
 export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
-  const { regretFactor, stallFactor, decodeFactor } = options;
+  const { queueStall, regretFactor, ownStall, decodeFactor } = options;
   return {
     name: 'cost',
     pick(request, book, candidates, { nowMs }) {
@@ -32,13 +33,13 @@ export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
       let best = candidates[0]!;
       let least = Number.POSITIVE_INFINITY;
       for (const worker of candidates) {
-        const { estimate, decoding, heldTokens } = worker;
+        const { estimate, running, decoding, heldTokens } = worker;
         const own = prefillMs(estimate, request.promptTokens - hits[worker.index]!, request.promptTokens);
         const withUs = stepMs(estimate, decoding + 1, heldTokens + request.promptTokens);
         const without = stepMs(estimate, decoding, heldTokens);
         const cost =
-          (worker.pendingPrefillMs +
-            own * (1 + regret + stallFactor * decoding) +
+          (worker.pendingPrefillMs * (1 + queueStall * running) +
+            own * (1 + regret + ownStall * running) +
             decodeFactor * output * (withUs + decoding * (withUs - without))) *
           worker.health.read(nowMs);
         const tie = Math.abs(cost - least) <= Math.max(1, 0.02 * least);
