@@ -15,6 +15,7 @@ interface DevCommandOptions {
   metricsPort?: number;
   workers: number;
   speed: number;
+  anyPort?: boolean;
   reset?: boolean;
   verbose?: boolean;
 }
@@ -53,6 +54,7 @@ export function addDevCommand(program: Command, context: Context): void {
     .option('--router-port <port>', 'port of the API (8080)', parsePort)
     .option('--console-port <port>', 'port of the console (8081)', parsePort)
     .option('--metrics-port <port>', "port of the router's metrics (9101, or any free one)", parsePort)
+    .option('--any-port', 'take free ports everywhere')
     .option('--workers <n>', 'simulated GPU workers', parseCount, 2)
     .option('--speed <factor>', 'how much faster than a real GPU they answer', parseSpeed, 1)
     .option('--reset', 'wipe all data and secrets of the local start first')
@@ -79,6 +81,7 @@ export function addDevCommand(program: Command, context: Context): void {
           router: listen(settings.routerListen, options.routerPort, 8080),
           console: listen(settings.consoleListen, options.consolePort, 8081),
           metrics: metricsGiven ? listen(settings.metricsListen, options.metricsPort, 9101) : null,
+          anyPort: options.anyPort ?? false,
           redisUrl: settings.redisUrl,
           databaseUrl: settings.databaseUrl,
           workers: options.workers,

@@ -12,7 +12,7 @@ export function isFree({ host, port }: ListenAddress): Promise<boolean> {
   });
 }
 
-function anyFree(host: string): Promise<number> {
+export function anyFree(host = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

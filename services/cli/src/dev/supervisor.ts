@@ -6,6 +6,7 @@ import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDatabase } from '@tollgate/shared/db/client';
 import { migrate } from '@tollgate/shared/db/migrate';
+import type { ListenAddress } from '@tollgate/shared/runtime/config';
 import { createLifecycle, type Lifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger, type Logger } from '@tollgate/shared/runtime/logger';
 import type { DevFile, DevState } from '../config.ts';
@@ -15,7 +16,7 @@ import { type Child, ChildFailed, type ChildPlan, startChild } from './child.ts'
 import { type Home, loadDevFile, loadState, saveDevFile, saveState, writePrivate } from './home.ts';
 import { takeLock } from './lock.ts';
 import { type Addresses, plans } from './plan.ts';
-import { claimPort, preferPort, urlOf } from './ports.ts';
+import { anyFree, claimPort, preferPort, urlOf } from './ports.ts';
 import { endProcess, isAlive, type ProcessMark } from './processes.ts';
 import { seedKey, seedModel } from './seed.ts';
 import type { DevOptions } from './types.ts';
@@ -146,20 +147,28 @@ async function applyMigrations(url: string, say: (line: string) => void): Promis
 }
 
 async function chooseAddresses(options: DevOptions, state: DevState): Promise<Addresses> {
-  const last = (name: string, usual: number) => preferPort(state.ports[name] ?? usual);
-  const redis = options.redisUrl === null ? await last('redis', 6390) : null;
-  const database = options.databaseUrl === null ? await last('database', 5442) : null;
-  const workers = [];
-  for (let i = 0; i < options.workers; i++) workers.push(await last(`worker-${i + 1}`, 8101 + i));
+  // Ports of an earlier start are kept where they are free: URLs in other windows stay right.
+  const inner = async (name: string, usual: number): Promise<ListenAddress> => {
+    const last = state.ports[name] ?? (options.anyPort ? await anyFree() : usual);
+    return preferPort(last);
+  };
+  const outer = async (name: string, what: string, wanted: ListenAddress, option: string): Promise<ListenAddress> => {
+    if (!options.anyPort) return claimPort(what, wanted, option);
+    return { host: wanted.host, port: (await inner(name, wanted.port)).port };
+  };
+  const redis = options.redisUrl === null ? await inner('redis', 6390) : null;
+  const database = options.databaseUrl === null ? await inner('database', 5442) : null;
+  const workers: ListenAddress[] = [];
+  for (let i = 0; i < options.workers; i++) workers.push(await inner(`worker-${i + 1}`, 8101 + i));
   return {
-    router: await claimPort('router', options.router, '--router-port'),
-    console: await claimPort('console', options.console, '--console-port'),
+    router: await outer('router', 'router', options.router, '--router-port'),
+    console: await outer('console', 'console', options.console, '--console-port'),
     routerMetrics: options.metrics
-      ? await claimPort('metrics', options.metrics, '--metrics-port')
-      : await last('routerMetrics', 9101),
-    meteringMetrics: await last('meteringMetrics', 9102),
-    consoleMetrics: await last('consoleMetrics', 9103),
-    metering: await last('metering', 8082),
+      ? await outer('routerMetrics', 'metrics', options.metrics, '--metrics-port')
+      : await inner('routerMetrics', 9101),
+    meteringMetrics: await inner('meteringMetrics', 9102),
+    consoleMetrics: await inner('consoleMetrics', 9103),
+    metering: await inner('metering', 8082),
     workers,
     redis,
     database,
@@ -171,6 +180,8 @@ async function chooseAddresses(options: DevOptions, state: DevState): Promise<Ad
 
 function remembered(addresses: Addresses): Pick<DevState, 'ports' | 'redisUrl' | 'databaseUrl' | 'meteringUrl'> {
   const ports: Record<string, number> = {
+    router: addresses.router.port,
+    console: addresses.console.port,
     routerMetrics: addresses.routerMetrics.port,
     meteringMetrics: addresses.meteringMetrics.port,
     consoleMetrics: addresses.consoleMetrics.port,

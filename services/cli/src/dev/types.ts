@@ -7,6 +7,8 @@ export interface DevOptions {
   console: ListenAddress;
   /** Null: the usual port, or any free one. */
   metrics: ListenAddress | null;
+  /** Free ports everywhere instead of the usual ones, so that several local starts fit on one machine. */
+  anyPort: boolean;
   /** Null: start our own. */
   redisUrl: string | null;
   databaseUrl: string | null;
