@@ -132,12 +132,12 @@ export class Drain {
     metrics.drainSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
     this.onStep('acknowledge', bucket);
     await scripts.drainAck(bucket, history, entries);
-    await this.#forgetVerdicts(recorded);
+    await this.forgetVerdicts(recorded.freed);
     return { drained: entries.length, length, busy: false };
   }
 
   /** A final below its estimate makes credit available: a cached "exhausted" must not outlive that (MONEY.md 5.1). */
-  async #forgetVerdicts({ freed }: Recorded): Promise<void> {
+  async forgetVerdicts(freed: Recorded['freed']): Promise<void> {
     for (const { accountId, version } of freed) {
       await this.#deps.scripts.clearVerdict(accountId, version);
     }

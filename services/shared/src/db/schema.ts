@@ -192,7 +192,7 @@ export interface Schema {
   };
   usage_hourly: UsageRollup & { hour: Date };
   usage_daily: UsageRollup & { day: string };
-  balance_checkpoints: { account_id: string; transaction_id: bigint } & Record<MoneyBucket, bigint>;
+  balance_checkpoints: { account_id: string; transaction_id: bigint; version: bigint } & Record<MoneyBucket, bigint>;
   reconciliations: {
     id: Generated<bigint>;
     created_at: Generated<Date>;

@@ -1,0 +1,279 @@
+/** Composition root of metering: build everything, start it, stop it in reverse. */
+import { type Db, openDatabase } from '@tollgate/shared/db/client';
+import { MetaStore } from '@tollgate/shared/db/meta-store';
+import { pendingMigrations } from '@tollgate/shared/db/migrate';
+import { SettlementStore } from '@tollgate/shared/db/settlement-store';
+import { UsageStore } from '@tollgate/shared/db/usage-store';
+import { createRedis, type RedisClient, waitUntilReady, withDeadline } from '@tollgate/shared/redis/client';
+import { channels } from '@tollgate/shared/redis/keys';
+import { type MoneyClient, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { Subscriber } from '@tollgate/shared/redis/subscriber';
+import { type Clock, systemClock } from '@tollgate/shared/runtime/clock';
+import type { ListenAddress } from '@tollgate/shared/runtime/config';
+import type { Lifecycle } from '@tollgate/shared/runtime/lifecycle';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import {
+  createRegistry,
+  type MetricsServer,
+  type Registry,
+  startMetricsServer,
+} from '@tollgate/shared/runtime/metrics';
+import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
+import type { MeteringConfig } from './config.ts';
+import { Drain } from './drain/drain.ts';
+import { Recorder } from './drain/recorder.ts';
+import { startHttpServer } from './http/server.ts';
+import { startJobs } from './jobs.ts';
+import { Keeper, type KeeperOptions } from './keeper/keeper.ts';
+import { LeaseDesk, type LeaseDeskOptions } from './keeper/lease-desk.ts';
+import { Needs } from './keeper/needs.ts';
+import { Releaser } from './keeper/release.ts';
+import { createMetrics } from './metrics.ts';
+import { Reaper, type ReaperOptions } from './reaper/reaper.ts';
+import { reconcile } from './reconcile/reconcile.ts';
+import { Rollups } from './rollups/rollups.ts';
+
+export const VERSION = '0.1.0';
+
+/** Redis is not on a hot path here, but no loop may hang on it. */
+const REDIS_DEADLINE_MS = 2_000;
+const REDIS_CONNECT_MS = 5_000;
+const PARTITIONS_EVERY_MS = 6 * 3_600_000;
+const RESCHEDULE_MS = 60_000;
+/** Stopping: how long the last records may take to reach Postgres. */
+const LAST_DRAIN_MS = 5_000;
+
+export interface MeteringOptions {
+  listen: ListenAddress;
+  metricsListen: ListenAddress | null;
+  databaseUrl: string;
+  redisUrl: string;
+  redisCluster: boolean;
+  serviceToken: string;
+  bucketCount: number;
+  poolMax: number;
+  batchSize: number;
+  drainEveryMs: number;
+  lease: LeaseDeskOptions;
+  keeper: KeeperOptions;
+  release: { skewMs: number; graceMs: number };
+  reaper: ReaperOptions;
+  /** null = no BullMQ. */
+  jobs: { reconcileEveryMs: number; rollupEveryMs: number } | null;
+  reclaimOnStop: boolean;
+}
+
+export interface MeteringDeps extends MeteringOptions {
+  lifecycle: Lifecycle;
+  logger: Logger;
+  clock?: Clock;
+  random?: Random;
+}
+
+export interface Metering {
+  url: string;
+  metricsUrl: string | null;
+  registry: Registry;
+  db: Db;
+  redis: RedisClient;
+  scripts: MoneyScripts;
+  drain: Drain;
+  desk: LeaseDesk;
+  keeper: Keeper;
+  releaser: Releaser;
+  reaper: Reaper;
+  rollups: Rollups;
+  reconcile: () => ReturnType<typeof reconcile>;
+}
+
+export function optionsOf(config: MeteringConfig): MeteringOptions {
+  return {
+    listen: config.TOLLGATE_METERING_LISTEN,
+    metricsListen: config.TOLLGATE_METERING_METRICS_LISTEN,
+    databaseUrl: config.DATABASE_URL,
+    redisUrl: config.REDIS_URL,
+    redisCluster: config.TOLLGATE_REDIS_CLUSTER,
+    serviceToken: config.TOLLGATE_SERVICE_TOKEN,
+    bucketCount: config.TOLLGATE_BUCKETS,
+    poolMax: config.TOLLGATE_METERING_DB_CONNECTIONS,
+    batchSize: config.TOLLGATE_METERING_BATCH,
+    drainEveryMs: config.TOLLGATE_METERING_DRAIN_MS,
+    lease: {
+      leaseMs: config.TOLLGATE_METERING_LEASE_MS,
+      minLeaseNusd: config.TOLLGATE_METERING_MIN_LEASE_NUSD,
+      createWindowMs: 5_000,
+      verdictTtlMs: 5_000,
+      standalone: config.TOLLGATE_REDIS_STANDALONE,
+    },
+    keeper: {
+      needSweepMs: config.TOLLGATE_METERING_NEED_SWEEP_MS,
+      leaseSweepMs: config.TOLLGATE_METERING_LEASE_SWEEP_MS,
+      idleMs: config.TOLLGATE_METERING_LEASE_IDLE_MS,
+      fullShare: 0.9,
+      freeShare: 0.8,
+    },
+    release: { skewMs: config.TOLLGATE_METERING_SKEW_MS, graceMs: config.TOLLGATE_METERING_GRACE_MS },
+    reaper: {
+      everyMs: config.TOLLGATE_METERING_REAP_EVERY_MS,
+      unbeatenMs: config.TOLLGATE_METERING_UNBEATEN_MS,
+      silentMs: config.TOLLGATE_METERING_SILENT_MS,
+      marginMs: config.TOLLGATE_METERING_REAP_MARGIN_MS,
+      auditEveryMs: 300_000,
+    },
+    jobs: config.TOLLGATE_METERING_JOBS
+      ? { reconcileEveryMs: config.TOLLGATE_METERING_RECONCILE_MS, rollupEveryMs: config.TOLLGATE_METERING_ROLLUP_MS }
+      : null,
+    reclaimOnStop: config.TOLLGATE_METERING_RECLAIM_ON_STOP,
+  };
+}
+
+/**
+ * Starts metering; everything it opens is closed by `lifecycle`. The database must be migrated.
+ * @throws {MetaMismatch} when the bucket count is not the one that the database was set up with.
+ */
+export async function startMetering(deps: MeteringDeps): Promise<Metering> {
+  const { lifecycle, logger, clock = systemClock, random = systemRandom } = deps;
+  const registry = createRegistry('metering', VERSION);
+  const metrics = createMetrics(registry);
+
+  const db = openDatabase({
+    url: deps.databaseUrl,
+    poolMax: deps.poolMax,
+    applicationName: 'tollgate-metering',
+    onError: (error) => logger.warn({ err: error }, 'database connection lost'),
+  });
+  lifecycle.defer('database', () => db.destroy());
+  await new MetaStore(db).agreeOnBucketCount(deps.bucketCount);
+  await new UsageStore(db).ensurePartitions(clock.nowMs());
+
+  const redis = createRedis({
+    url: deps.redisUrl,
+    name: 'tollgate-metering',
+    cluster: deps.redisCluster,
+    onError: (error) => logger.debug({ err: error }, 'redis connection'),
+  });
+  lifecycle.defer('redis', () => redis.disconnect());
+  const guard = <T>(call: () => Promise<T>) => withDeadline(call(), REDIS_DEADLINE_MS, clock);
+  const scripts = new MoneyScripts(redis as unknown as MoneyClient, deps.bucketCount, { guard, random });
+
+  const common = { db, redis, scripts, clock, random, logger, metrics };
+  const recorder = new Recorder({ store: new SettlementStore(db), metrics, logger });
+  const drain = new Drain({
+    ...common,
+    recorder,
+    batchSize: deps.batchSize,
+    everyMs: deps.drainEveryMs,
+    width: Math.max(1, Math.min(deps.poolMax - 1, 4)),
+  });
+  const desk = new LeaseDesk({ ...common, options: deps.lease });
+  const needs = new Needs({ ...common, desk, width: Math.max(1, Math.min(deps.poolMax - 1, 8)), shortPauseMs: 100 });
+  const releaser = new Releaser({ ...common, drain, ...deps.release });
+  const keeper = new Keeper({ ...common, desk, needs, releaser, options: deps.keeper });
+  const reaper = new Reaper({ ...common, options: deps.reaper });
+  const rollups = new Rollups(db, clock);
+  const runReconcile = () => reconcile({ db, scripts, logger, metrics });
+
+  // Redis may come later: everything below retries by itself.
+  await waitUntilReady(redis, AbortSignal.any([lifecycle.signal, AbortSignal.timeout(REDIS_CONNECT_MS)])).catch(() =>
+    logger.warn('Redis does not answer yet'),
+  );
+
+  const isReady = async () => !lifecycle.stopping && redis.status === 'ready' && (await canUse(db));
+  if (deps.metricsListen) {
+    const server: MetricsServer = await startMetricsServer(deps.metricsListen, registry, { ready: isReady });
+    lifecycle.defer('metrics server', () => server.close());
+  }
+  const metricsUrl = deps.metricsListen ? `http://${deps.metricsListen.host}:${deps.metricsListen.port}` : null;
+
+  // Stopped in reverse: first nothing new is asked, then leases are given back, then the last records are drained.
+  lifecycle.defer('last drain', () => lastDrain(drain, releaser, clock, logger));
+  if (deps.reclaimOnStop) {
+    lifecycle.defer('leases', async () => {
+      const result = await keeper.retireAll();
+      logger.info(result, 'leases given back');
+    });
+  }
+  drain.start();
+  lifecycle.defer('drain', () => drain.stop());
+  reaper.start();
+  lifecycle.defer('reaper', () => reaper.stop());
+  keeper.start();
+  lifecycle.defer('keeper', () => keeper.stopLoops());
+  const subscriber = new Subscriber({
+    url: deps.redisUrl,
+    name: 'tollgate-metering-sub',
+    clock,
+    handlers: { [channels.need]: (accountId) => needs.hint(accountId) },
+    // What was asked while nothing was heard stands in the need hashes; a new process behind the address has no leases.
+    onState: (up) => {
+      if (up) keeper.wake();
+    },
+    onError: (error) => logger.debug({ err: error }, 'redis subscription'),
+  });
+  lifecycle.defer('subscription', () => subscriber.close());
+
+  if (deps.jobs) {
+    const jobs = startJobs({
+      redisUrl: deps.redisUrl,
+      clock,
+      logger,
+      metrics,
+      rescheduleMs: RESCHEDULE_MS,
+      tasks: {
+        rollup_hourly: { everyMs: deps.jobs.rollupEveryMs, run: () => rollups.hourly() },
+        rollup_daily: { everyMs: deps.jobs.rollupEveryMs * 5, run: () => rollups.daily() },
+        reconcile: { everyMs: deps.jobs.reconcileEveryMs, run: runReconcile },
+        partitions: {
+          everyMs: PARTITIONS_EVERY_MS,
+          run: () => new UsageStore(db).ensurePartitions(clock.nowMs()),
+        },
+      },
+    });
+    lifecycle.defer('jobs', () => jobs.stop());
+  }
+
+  const http = await startHttpServer(deps.listen, {
+    db,
+    recorder,
+    serviceToken: deps.serviceToken,
+    logger,
+    ready: isReady,
+    onFreed: (freed) => drain.forgetVerdicts(freed),
+  });
+  lifecycle.defer('http', () => http.close());
+  logger.info({ url: http.url, buckets: deps.bucketCount }, 'metering is up');
+  return {
+    url: http.url,
+    metricsUrl,
+    registry,
+    db,
+    redis,
+    scripts,
+    drain,
+    desk,
+    keeper,
+    releaser,
+    reaper,
+    rollups,
+    reconcile: runReconcile,
+  };
+}
+
+async function canUse(db: Db): Promise<boolean> {
+  try {
+    return (await pendingMigrations(db)).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** What is in the outboxes goes to Postgres, and leases that were just closed give their last money back. */
+async function lastDrain(drain: Drain, releaser: Releaser, clock: Clock, logger: Logger): Promise<void> {
+  const endMs = clock.monotonicMs() + LAST_DRAIN_MS;
+  try {
+    while (clock.monotonicMs() < endMs && (await drain.drainAll()) > 0);
+    await releaser.round();
+  } catch (error) {
+    logger.warn({ err: error }, 'records are left in the outbox; the next start drains them');
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * BullMQ queues: name, payload, retry policy, bounds. BullMQ delivers at least once and may lose everything with a flush:
+ * no money depends on it, every job may run twice or not at all, and schedules are written again and again.
+ */
+import type { JobsOptions } from 'bullmq';
+
+export interface QueueDefinition<Payload> {
+  name: string;
+  /** Only carries the payload's type. */
+  readonly payload?: Payload;
+  attempts: number;
+  /** First wait before a retry; doubles each time. */
+  backoffMs: number;
+  /** Finished and failed jobs that are kept for a look, at most. */
+  keepCompleted: number;
+  keepFailed: number;
+}
+
+const MAINTENANCE_TASKS = ['rollup_hourly', 'rollup_daily', 'reconcile', 'partitions'] as const;
+export type MaintenanceTask = (typeof MAINTENANCE_TASKS)[number];
+
+export const maintenanceQueue: QueueDefinition<{ task: MaintenanceTask }> = {
+  name: 'maintenance',
+  attempts: 3,
+  backoffMs: 5_000,
+  keepCompleted: 50,
+  keepFailed: 50,
+};
+
+const KEEP_SECONDS = 7 * 86_400;
+const STACK_LINES = 5;
+
+/** Bounds what a job leaves in Redis: few finished jobs, short stack traces. */
+export function jobOptions(definition: QueueDefinition<unknown>): JobsOptions {
+  return {
+    attempts: definition.attempts,
+    backoff: { type: 'exponential', delay: definition.backoffMs },
+    removeOnComplete: { count: definition.keepCompleted, age: KEEP_SECONDS },
+    removeOnFail: { count: definition.keepFailed, age: KEEP_SECONDS },
+    stackTraceLimit: STACK_LINES,
+  };
+}
