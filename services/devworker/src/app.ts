@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { createMetrics } from './dialects/vllm/metrics.ts';
 import { realTimeClock } from './engine/clock.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { GPUS, type Gpu } from './engine/step-time.ts';
@@ -85,6 +86,7 @@ export async function startDevworker(options: DevworkerOptions = {}): Promise<De
     engine,
     tokenizer: defaultTokenizer(),
     grammar,
+    metrics: createMetrics(Date.now() / 1000, speed),
     fingerprint: `vllm-0.29.0-${hashText(model).toString(16).padStart(8, '0')}`,
     totals: {
       requests: 0,

@@ -9,6 +9,13 @@ export interface RepetitionRule {
   minCount: number;
 }
 
+/** A text decided before the engine runs: decoded under a grammar, or a tool call. */
+export interface FixedText {
+  text: string;
+  /** False: the grammar never came to an end; the answer then runs on in white space, as real engines do. */
+  complete: boolean;
+}
+
 export interface Job {
   /** Token ids of the rendered prompt. */
   promptIds: readonly number[];

@@ -5,7 +5,7 @@
 import { TOKEN, type Tokenizer } from '../model/bpe.ts';
 import { answerWriter, thoughtWriter, topicsOf, type Writer } from '../model/language.ts';
 import { drawFrom, hashText, mixInt } from '../model/seeded.ts';
-import type { Job } from './job.ts';
+import type { FixedText, Job } from './job.ts';
 
 /** The end-of-turn token: the answer is over unless the sampler may not stop. */
 export const END = TOKEN.imEnd;
@@ -45,9 +45,9 @@ function writerPlan(tokenizer: Tokenizer, writer: Writer, skip: (id: number) => 
   };
 }
 
-function listPlan(ids: readonly number[]): TokenPlan {
+function listPlan(ids: readonly number[], after: number): TokenPlan {
   let at = 0;
-  return { next: () => (at < ids.length ? ids[at++]! : END) };
+  return { next: () => (at < ids.length ? ids[at++]! : after) };
 }
 
 /** A thought, `</think>`, then what follows it. */
@@ -81,7 +81,7 @@ function forcedToken(job: Job): number | undefined {
  * Plan of one choice. `fixed` is a text that was decoded under a grammar beforehand (or a tool call); without it the
  * model writes freely.
  */
-export function createPlan(tokenizer: Tokenizer, job: Job, seed: number, fixed: string | undefined): TokenPlan {
+export function createPlan(tokenizer: Tokenizer, job: Job, seed: number, fixed: FixedText | undefined): TokenPlan {
   const forced = fixed === undefined ? forcedToken(job) : undefined;
   if (forced !== undefined) return { next: () => forced };
   const draw = drawFrom(seed ^ 0x9e3779b9);
@@ -100,7 +100,7 @@ export function createPlan(tokenizer: Tokenizer, job: Job, seed: number, fixed: 
   const rest =
     fixed === undefined
       ? writerPlan(tokenizer, answerWriter(seed, topics), skip)
-      : listPlan(tokenizer.encodePlain(fixed));
+      : listPlan(tokenizer.encodePlain(fixed.text), fixed.complete ? END : tokenizer.encodePlain(' ')[0]!);
   if (!job.thinking) return rest;
   return afterThought(writerPlan(tokenizer, thoughtWriter(seed, topics), skip), rest);
 }

@@ -4,7 +4,7 @@ import type { Engine, EngineFinish, Seen } from '../engine/engine.ts';
 import type { Tokenizer } from '../model/bpe.ts';
 import { hashText, mixInt } from '../model/seeded.ts';
 import { type ChoiceState, createChoice } from './choice.ts';
-import type { Job } from './job.ts';
+import type { FixedText, Job } from './job.ts';
 import { createPlan, seedOf } from './plan.ts';
 
 export interface RunListener {
@@ -36,7 +36,7 @@ export interface RunOptions {
   tokenizer: Tokenizer;
   job: Job;
   /** Per choice: text decoded beforehand under a grammar, or undefined for free text. */
-  fixed: readonly (string | undefined)[];
+  fixed: readonly (FixedText | undefined)[];
   /** Randomness for requests without a seed, 32 bits. */
   freshSeed: number;
   slowFactor?: number | undefined;

@@ -10,9 +10,12 @@ export interface DecodeRequest {
 }
 
 export interface GrammarClient {
-  /** Text that obeys the constraint. Rejects with ConstraintError when it cannot be compiled. */
-  decode(request: DecodeRequest): Promise<string>;
-  /** Compiles only. */
+  /** Text that obeys the constraint; `complete` is false when a hard limit cut it. Rejects with ConstraintError. */
+  decode(request: DecodeRequest): Promise<{ text: string; complete: boolean }>;
+  /** Compiles only. Rejects with ConstraintError. */
   check(constraint: Constraint): Promise<void>;
   close(): Promise<void>;
 }
+
+/** vLLM's refusal of a schema by its own list, before any grammar is built. */
+export const UNSUPPORTED_FEATURES = 'The provided JSON schema contains features not supported by xgrammar.';

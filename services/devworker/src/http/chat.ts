@@ -7,6 +7,7 @@ import { ApiError, errorEvent } from '../dialects/vllm/errors.ts';
 import type { Counts } from '../dialects/vllm/usage.ts';
 import type { Seen } from '../engine/engine.ts';
 import type { ChoiceState } from '../generation/choice.ts';
+import type { FixedText } from '../generation/job.ts';
 import { type Run, startRun } from '../generation/run.ts';
 import { createSender, type Fault } from './faults.ts';
 import { loadHeader } from './load-header.ts';
@@ -39,9 +40,9 @@ export async function handleChat(
   fault: Fault | undefined,
 ): Promise<void> {
   let prepared: Prepared<ChatStyle>;
-  let fixed: (string | undefined)[];
+  let fixed: (FixedText | undefined)[];
   const freshSeed = worker.randomSeed();
-  const left = watchForLeaving(req, res);
+  const left = watchForLeaving(res);
   try {
     prepared = prepareChat(body, modelContext(worker));
     fixed = await decodeFixed(worker, prepared.job, freshSeed);
@@ -68,16 +69,8 @@ export async function handleChat(
     const shared = { id: requestId, createdS, fingerprint, style, tokenizer, promptIds: job.promptIds, toolCallId };
     const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
     const stream = sender && createChatStream({ ...shared, n: job.n, send: (event) => sender.send(event) });
-    left.onGone = () => {
-      const noticedMs = worker.sinceStartMs();
-      run?.abort();
-      worker.totals.aborts.push({
-        requestId,
-        noticedMs,
-        abortedMs: worker.sinceStartMs(),
-        generatedTokens: run?.choices.reduce((sum, choice) => sum + choice.count, 0) ?? 0,
-      });
-    };
+    left.onGone = () => recordAbort(worker, requestId, run ? [run] : []);
+    worker.metrics.onRequest(job.n, job.maxTokens);
     run = startRun({
       engine: worker.engine,
       tokenizer,
@@ -89,6 +82,7 @@ export async function handleChat(
         onToken: (choice) => stream?.onToken(choice),
         onChoiceEnd(choice, _reason, measured) {
           seen[choice.index] = measured;
+          worker.metrics.onSequence(job.promptIds.length, measured, choice.finish);
         },
         onEnd() {
           const counts = countTokens(job.promptIds.length, run!.choices, seen);
@@ -126,13 +120,29 @@ function wantsStream(body: unknown): boolean {
   return (body as { stream?: unknown } | null)?.stream === true;
 }
 
+/** Ends the runs of a client that has left, and notes how long that took. */
+export function recordAbort(worker: Worker, requestId: string, runs: readonly Run[]): void {
+  const noticedMs = worker.sinceStartMs();
+  for (const run of runs) run.abort();
+  worker.totals.aborts.push({
+    requestId,
+    noticedMs,
+    abortedMs: worker.sinceStartMs(),
+    generatedTokens: runs.flatMap((run) => run.choices).reduce((sum, choice) => sum + choice.count, 0),
+  });
+  // The newest are enough for a test; a load test must not fill the memory.
+  if (worker.totals.aborts.length > MAX_ABORT_RECORDS) worker.totals.aborts.shift();
+}
+
+const MAX_ABORT_RECORDS = 1000;
+
 export interface Leaving {
   gone: boolean;
   onGone: () => void;
 }
 
 /** Notices that the client closed the connection before the answer was complete. */
-export function watchForLeaving(_req: IncomingMessage, res: ServerResponse): Leaving {
+export function watchForLeaving(res: ServerResponse): Leaving {
   const leaving: Leaving = { gone: false, onGone: () => {} };
   res.on('close', () => {
     if (res.writableFinished) return;

@@ -1,5 +1,7 @@
 /** The routes that tell about the worker: health, models, version, load. */
 
+import { detokenizeBody, tokenizeBody } from '../dialects/vllm/tokenize.ts';
+import { modelContext } from './chat.ts';
 import { sendBody } from './respond.ts';
 import type { Route } from './routes.ts';
 import type { Worker } from './worker.ts';
@@ -49,3 +51,12 @@ export const handleModels: Route['handle'] = (worker, _req, res) => {
   if (embeddingModel !== undefined) data.push(modelCard(worker, embeddingModel, maxModelLen));
   sendBody(res, 200, JSON.stringify({ object: 'list', data }));
 };
+
+export const handleMetrics: Route['handle'] = (worker, _req, res) =>
+  sendBody(res, 200, worker.metrics.text(worker), { type: 'text/plain; version=1.0.0; charset=utf-8' });
+
+export const handleTokenize: Route['handle'] = (worker, _req, res, body) =>
+  sendBody(res, 200, tokenizeBody(body, modelContext(worker)));
+
+export const handleDetokenize: Route['handle'] = (worker, _req, res, body) =>
+  sendBody(res, 200, detokenizeBody(body, worker.settings.model, worker.tokenizer));

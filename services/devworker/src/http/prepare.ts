@@ -1,7 +1,7 @@
 /** What must be decoded before a job can run: constrained documents and tool calls, one text per choice. */
-import { ApiError, lateBadRequest } from '../dialects/vllm/errors.ts';
+import { lateBadRequest } from '../dialects/vllm/errors.ts';
 import { explainRefusal } from '../dialects/vllm/grammar-errors.ts';
-import type { Job } from '../generation/job.ts';
+import type { FixedText, Job } from '../generation/job.ts';
 import { seedOf } from '../generation/plan.ts';
 import { CALL_SUFFIX, callPrefix, type ToolSpec, toolsToCall } from '../generation/tools.ts';
 import { ConstraintError } from '../grammar/constraint.ts';
@@ -22,11 +22,11 @@ async function decodeArguments(worker: Worker, tool: ToolSpec, seed: number, max
     tool.parameters === undefined
       ? ({ kind: 'json_object' } as const)
       : ({ kind: 'json', schema: tool.parameters } as const);
-  return worker.grammar.decode({ constraint, seed, softLimit: softLimit(maxTokens) });
+  return (await worker.grammar.decode({ constraint, seed, softLimit: softLimit(maxTokens) })).text;
 }
 
 /** Per choice: the text it must produce, or undefined for free text. Throws a late ApiError when a grammar is refused. */
-export async function decodeFixed(worker: Worker, job: Job, freshSeed: number): Promise<(string | undefined)[]> {
+export async function decodeFixed(worker: Worker, job: Job, freshSeed: number): Promise<(FixedText | undefined)[]> {
   const { constraint, tools, toolMode } = job;
   // A strict tool's schema wins over the response format, silently: so does vLLM.
   const strictTools = toolMode === 'auto' && tools.some((tool) => tool.strict);
@@ -80,9 +80,7 @@ export async function decodeFixed(worker: Worker, job: Job, freshSeed: number): 
           }
         }),
       );
-      return calls.join('\n');
+      return { text: calls.join('\n'), complete: true };
     }),
   );
 }
-
-export { ApiError };

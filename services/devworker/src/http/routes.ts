@@ -1,9 +1,18 @@
 /** Which paths the worker serves, with which methods. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { handleChat } from './chat.ts';
+import { handleCompletions } from './completions.ts';
 import { handleFaults, handleState } from './control.ts';
 import type { Fault } from './faults.ts';
-import { handleHealth, handleLoad, handleModels, handleVersion } from './info.ts';
+import {
+  handleDetokenize,
+  handleHealth,
+  handleLoad,
+  handleMetrics,
+  handleModels,
+  handleTokenize,
+  handleVersion,
+} from './info.ts';
 import type { Worker } from './worker.ts';
 
 export interface Route {
@@ -23,6 +32,10 @@ const generate = (handle: Route['handle']): Route => ({ generates: true, handle 
 
 export const ROUTES: ReadonlyMap<string, ReadonlyMap<string, Route>> = new Map([
   ['/v1/chat/completions', new Map([['POST', generate(handleChat)]])],
+  ['/v1/completions', new Map([['POST', generate(handleCompletions)]])],
+  ['/tokenize', new Map([['POST', read(handleTokenize)]])],
+  ['/detokenize', new Map([['POST', read(handleDetokenize)]])],
+  ['/metrics', new Map([['GET', read(handleMetrics)]])],
   ['/v1/models', new Map([['GET', read(handleModels)]])],
   ['/health', new Map([['GET', read(handleHealth)]])],
   [

@@ -71,7 +71,12 @@ function answerPreflight(res: ServerResponse): void {
 /** The fault of this request: its own header, else the worker's. */
 function faultOf(worker: Worker, req: IncomingMessage): Fault | undefined {
   const header = req.headers[FAULT_HEADER];
-  return typeof header === 'string' ? parseFault(header) : worker.fault;
+  if (typeof header !== 'string') return worker.fault;
+  try {
+    return parseFault(header);
+  } catch (error) {
+    throw new ApiError(400, 'BadRequestError', (error as Error).message, FAULT_HEADER);
+  }
 }
 
 /** Deals with faults that strike before the route. True: the request has been dealt with. */

@@ -1,4 +1,6 @@
 /** What the routes of one worker share: its model, engine, counters and faults. */
+
+import type { Metrics } from '../dialects/vllm/metrics.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { GrammarClient } from '../grammar/client.ts';
 import type { Tokenizer } from '../model/bpe.ts';
@@ -41,6 +43,7 @@ export interface Worker {
   engine: Engine;
   tokenizer: Tokenizer;
   grammar: GrammarClient;
+  metrics: Metrics;
   fingerprint: string;
   totals: Totals;
   /** Requests between their first byte and their answer's last (`/load`). */

@@ -1,0 +1,98 @@
+/** POST /v1/completions. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  completionBody,
+  createCompletionStream,
+  type PreparedCompletion,
+  prepareCompletion,
+} from '../dialects/vllm/completions.ts';
+import { ApiError, errorEvent } from '../dialects/vllm/errors.ts';
+import type { Seen } from '../engine/engine.ts';
+import type { ChoiceState } from '../generation/choice.ts';
+import { type Run, startRun } from '../generation/run.ts';
+import { modelContext, recordAbort, recordTotals, watchForLeaving } from './chat.ts';
+import { createSender, type Fault } from './faults.ts';
+import { loadHeader } from './load-header.ts';
+import { beginStream, sendBody } from './respond.ts';
+import type { Worker } from './worker.ts';
+
+export async function handleCompletions(
+  worker: Worker,
+  req: IncomingMessage,
+  res: ServerResponse,
+  body: unknown,
+  fault: Fault | undefined,
+): Promise<void> {
+  const left = watchForLeaving(res);
+  let prepared: PreparedCompletion;
+  try {
+    prepared = prepareCompletion(body, modelContext(worker));
+  } catch (error) {
+    if (!(error instanceof ApiError) || !error.late || (body as { stream?: unknown }).stream !== true) throw error;
+    const writer = beginStream(res);
+    writer.write(errorEvent(error));
+    writer.write('data: [DONE]\n\n');
+    writer.end();
+    return;
+  }
+  const { jobs, style } = prepared;
+  const header = req.headers['x-request-id'];
+  const id = `cmpl-${typeof header === 'string' && header !== '' ? header : (style.requestId ?? worker.randomId())}`;
+  const shared = {
+    id,
+    createdS: worker.epochSeconds(),
+    fingerprint: worker.fingerprint,
+    style,
+    tokenizer: worker.tokenizer,
+    jobs,
+  };
+  const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
+  const stream = sender && createCompletionStream({ ...shared, send: (event) => sender.send(event) });
+  const runs: Run[] = [];
+  const seen: Seen[] = [];
+  left.onGone = () => recordAbort(worker, id, runs);
+
+  await Promise.all(
+    jobs.map(
+      (job, promptIndex) =>
+        new Promise<void>((resolve) => {
+          // `echo` with no tokens to generate needs no engine.
+          if (job.maxTokens === 0) {
+            resolve();
+            return;
+          }
+          worker.metrics.onRequest(job.n, job.maxTokens);
+          runs[promptIndex] = startRun({
+            engine: worker.engine,
+            tokenizer: worker.tokenizer,
+            job,
+            fixed: [],
+            freshSeed: worker.randomSeed(),
+            slowFactor: fault?.kind === 'slow' ? fault.factor : undefined,
+            listener: {
+              onToken: (choice) => stream?.onToken(promptIndex, choice),
+              onChoiceEnd(choice, _reason, measured) {
+                if (choice.index === 0) seen[promptIndex] = measured;
+                worker.metrics.onSequence(job.promptIds.length, measured, choice.finish);
+              },
+              onEnd: resolve,
+            },
+          });
+        }),
+    ),
+  );
+  const choices: (readonly ChoiceState[])[] = jobs.map((_, promptIndex) => runs[promptIndex]?.choices ?? []);
+  const all = choices.flat();
+  const counts = {
+    prompt: jobs.reduce((sum, job) => sum + job.promptIds.length, 0),
+    completion: all.reduce((sum, choice) => sum + choice.count, 0),
+    cached: seen.reduce((sum, one) => sum + (one?.cachedTokens ?? 0), 0),
+  };
+  const aborted = all.some((choice) => choice.finish === undefined);
+  recordTotals(worker, { ...counts, created: 0, reasoning: 0 }, aborted);
+  if (aborted) return;
+  if (stream && sender) {
+    stream.onEnd(counts);
+    sender.end();
+  } else sendBody(res, 200, completionBody({ ...shared, choices, counts }), { before: loadHeader(req, worker) });
+}
