@@ -1,0 +1,216 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createRegistry } from '@tollgate/shared/runtime/metrics';
+import { childEnvironment } from '@tollgate/shared/testkit/config';
+import { parse } from 'yaml';
+import { alerts, dashboards, recordings, scrapeJobs } from '../../infra/observability/definitions.ts';
+import { generatedFiles, runbookOf } from '../../infra/observability/generate.ts';
+import { createMetrics } from '../../services/metering/src/metrics.ts';
+import { RouterMetrics } from '../../services/router/src/metrics.ts';
+import { onPath } from '../../services/shared/src/runtime/binaries.mjs';
+import { loadCompose, root, sampleEnv } from './compose-file.ts';
+
+interface Exported {
+  type: string;
+  labels: Set<string>;
+}
+
+/** Every metric that the services export, by name, with the labels that it may carry. */
+async function exportedMetrics(): Promise<Map<string, Exported>> {
+  const found = new Map<string, Exported>();
+  const registries = [createRegistry('router', '0'), createRegistry('metering', '0')];
+  new RouterMetrics(registries[0]!);
+  createMetrics(registries[1]!);
+  for (const registry of registries) {
+    for (const metric of await registry.getMetricsAsJSON()) {
+      const labels = (registry.getSingleMetric(metric.name) as unknown as { labelNames: string[] }).labelNames;
+      found.set(metric.name, { type: String(metric.type), labels: new Set(labels) });
+    }
+  }
+  return found;
+}
+
+/** Labels that Prometheus itself adds to what it scrapes. */
+const TARGET_LABELS = ['job', 'instance'];
+const KEYWORDS = new Set([
+  'sum',
+  'max',
+  'min',
+  'avg',
+  'by',
+  'rate',
+  'increase',
+  'abs',
+  'and',
+  'or',
+  'histogram_quantile',
+]);
+
+/** Names of metrics and labels in a PromQL expression of the kinds that are used here. */
+function namesIn(expr: string): { metrics: string[]; labels: string[] } {
+  const labels: string[] = [];
+  let rest = expr.replace(/\{([^}]*)\}/g, (_whole, inside: string) => {
+    for (const [, label] of inside.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)) labels.push(label!);
+    return '';
+  });
+  rest = rest.replace(/\bby \(([^)]*)\)/g, (_whole, inside: string) => {
+    labels.push(...inside.split(',').map((label) => label.trim()));
+    return '';
+  });
+  rest = rest.replace(/\[[^\]]*\]/g, '');
+  const words = [...rest.matchAll(/[a-zA-Z_:][\w:]*/g)].map(([word]) => word);
+  return { metrics: words.filter((word) => !KEYWORDS.has(word) && !/^e\d+$/.test(word)), labels };
+}
+
+const expressions = [
+  ...alerts.map(({ name, expr }) => [name, expr] as const),
+  ...recordings.map(({ record, expr }) => [record, expr] as const),
+  ...dashboards.flatMap(({ title, panels }) =>
+    panels.flatMap((panel) => panel.queries.map(({ expr }) => [`${title}, ${panel.title}`, expr] as const)),
+  ),
+];
+
+let exported: Map<string, Exported>;
+beforeAll(async () => {
+  exported = await exportedMetrics();
+});
+
+describe('what is watched exists', () => {
+  const recorded = new Set(recordings.map(({ record }) => record));
+
+  test.each(expressions)('%s names only metrics and labels that a service exports', (_name, expr) => {
+    const { metrics, labels } = namesIn(expr);
+    expect(metrics.length).toBeGreaterThan(0);
+    const known = new Set<string>(TARGET_LABELS);
+    for (const name of metrics) {
+      if (name === 'up') continue;
+      if (recorded.has(name)) {
+        for (const label of namesIn(recordings.find(({ record }) => record === name)!.expr).labels) known.add(label);
+        continue;
+      }
+      const base = name.replace(/_(bucket|sum|count)$/, '');
+      const metric = exported.get(name) ?? exported.get(base);
+      expect([name, metric !== undefined]).toEqual([name, true]);
+      expect([name, name !== base && !exported.has(name)]).toEqual([name, metric!.type === 'histogram']);
+      for (const label of metric!.labels) known.add(label);
+      if (metric!.type === 'histogram') known.add('le');
+    }
+    expect(labels.filter((label) => !known.has(label))).toEqual([]);
+  });
+
+  test('a name that nobody exports is found', () => {
+    expect(namesIn('sum by (model) (rate(tollgate_nothing_total{code="500"}[5m])) > 1e9')).toEqual({
+      metrics: ['tollgate_nothing_total'],
+      labels: ['code', 'model'],
+    });
+    expect(exported.has('tollgate_nothing_total')).toBe(false);
+  });
+
+  test('no metric of ours has a label that could name an account, a key or a request', () => {
+    for (const [name, { labels }] of exported) {
+      for (const label of labels)
+        expect([name, label]).not.toEqual([name, expect.stringMatching(/account|key|user|request/)]);
+    }
+  });
+
+  test('Prometheus asks every service that compose starts with a metrics port, by its name and port', () => {
+    const { services } = loadCompose(sampleEnv);
+    const wanted = Object.entries(services).flatMap(([name, { environment = {} }]) =>
+      Object.entries(environment)
+        .filter(([variable]) => variable.endsWith('_METRICS_LISTEN'))
+        .map(([, listen]) => `${name}${listen}`),
+    );
+    const asked = scrapeJobs.flatMap(({ targets }) => targets);
+    expect(asked).toEqual(expect.arrayContaining(wanted));
+    for (const target of asked) {
+      const service = services[target.split(':')[0]!];
+      expect([target, service?.networks?.includes('observe')]).toEqual([target, true]);
+    }
+  });
+});
+
+describe('generated files', () => {
+  test.each([...generatedFiles()])(
+    'infra/%s is current (else run: node infra/observability/generate.ts)',
+    (path, text) => {
+      expect(readFileSync(join(root, 'infra', path), 'utf8')).toBe(text);
+    },
+  );
+
+  test('no dashboard lies there that nobody generates', () => {
+    const generated = [...generatedFiles().keys()].map((path) => path.split('/').at(-1));
+    for (const name of readdirSync(join(root, 'infra/grafana/dashboards'))) expect(generated).toContain(name);
+  });
+
+  test('dashboards have their own uids, and panels that do not overlap', () => {
+    const uids = dashboards.map(({ uid }) => uid);
+    expect(new Set(uids).size).toBe(uids.length);
+    for (const { uid } of dashboards) {
+      const { panels } = JSON.parse(generatedFiles().get(`grafana/dashboards/${uid}.json`)!);
+      const places = panels.map(({ gridPos: { x, y } }: { gridPos: { x: number; y: number } }) => `${x},${y}`);
+      expect(new Set(places).size).toBe(places.length);
+    }
+  });
+});
+
+describe('runbooks', () => {
+  test.each(alerts)('$name has a page that says what it means, how to look and what to do', ({ name, severity }) => {
+    const path = join(root, 'docs/runbooks', runbookOf(name));
+    expect(existsSync(path)).toBe(true);
+    const text = readFileSync(path, 'utf8');
+    expect(text.startsWith(`# ${name}\n\nSeverity: ${severity}.\n`)).toBe(true);
+    const headings = [...text.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading);
+    expect(headings).toEqual(['What it means', 'How to look', 'What to do']);
+    for (const section of text.split(/^## .*$/m).slice(1)) expect(section.trim().length).toBeGreaterThan(60);
+    // Metrics and other runbooks that a page sends its reader to exist.
+    for (const [word] of text.matchAll(/\btollgate_[a-z_]+\b/g))
+      expect([word, exported.has(word)]).toEqual([word, true]);
+    for (const [, other] of text.matchAll(/\]\(([a-z-]+\.md)\)/g)) {
+      expect([other, existsSync(join(root, 'docs/runbooks', other!))]).toEqual([other, true]);
+    }
+  });
+
+  test('every page belongs to an alert', () => {
+    const pages = new Set(alerts.map(({ name }) => runbookOf(name)));
+    expect(readdirSync(join(root, 'docs/runbooks')).filter((name) => !pages.has(name))).toEqual([]);
+  });
+});
+
+const promtool = onPath('promtool', '/usr/bin:/usr/local/bin');
+if (!promtool)
+  process.stderr.write('promtool is not installed: rules are not run (Debian: apt-get install prometheus)\n');
+
+(promtool ? describe : describe.skip)('promtool', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-prometheus-'));
+  cpSync(join(root, 'infra/prometheus'), folder, { recursive: true });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const run = (...args: string[]) =>
+    execFileSync(promtool!, args, { cwd: folder, env: childEnvironment(), encoding: 'utf8', stdio: 'pipe' });
+
+  test('the rules are rules', () => {
+    expect(run('check', 'rules', 'rules/tollgate.yml')).toContain(`${alerts.length + recordings.length} rules found`);
+  });
+
+  test('every alert fires in its firing case and stays quiet in its quiet one', () => {
+    const { tests } = parse(readFileSync(join(folder, 'tollgate.test.yml'), 'utf8')) as { tests: unknown[] };
+    expect(tests).toHaveLength(alerts.length * 2);
+    run('test', 'rules', 'tollgate.test.yml');
+  });
+
+  test('a rule that was broken fails its test', () => {
+    const path = join(folder, 'rules/tollgate.yml');
+    const text = readFileSync(path, 'utf8');
+    for (const [from, to] of [
+      ['max(tollgate_redis_full) == 1', 'max(tollgate_redis_full) == 2'],
+      ['== 0\n        for: 5m', '>= 0\n        for: 5m'],
+    ] as const) {
+      expect(text).toContain(from);
+      writeFileSync(path, text.replace(from, to));
+      expect(() => run('test', 'rules', 'tollgate.test.yml')).toThrow();
+    }
+    writeFileSync(path, text);
+  });
+});
