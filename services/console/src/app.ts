@@ -105,7 +105,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
       clock,
       random,
     }),
-    credits: new CreditService({ db, money, random, logger }),
+    credits: new CreditService({ db, money, projector, random, logger }),
     usage: new UsageService(db),
     models: new ModelService({ db, projector, clock, random }),
     workers: new WorkerService({ db, directory, projector, clock }),

@@ -11,7 +11,7 @@ import { type Balance, BalanceError } from '@tollgate/shared/db/balance';
 import type { Db } from '@tollgate/shared/db/client';
 import { earlierCredit } from '@tollgate/shared/db/console-lists';
 import { LeaseStore } from '@tollgate/shared/db/lease-store';
-import { LedgerError, LedgerStore } from '@tollgate/shared/db/ledger-store';
+import { LedgerError, LedgerStore, type PostResult } from '@tollgate/shared/db/ledger-store';
 import { sqlState } from '@tollgate/shared/db/tx';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { AccountId } from '@tollgate/shared/domain/ids';
@@ -21,10 +21,12 @@ import type { Random } from '@tollgate/shared/runtime/random';
 import { noAccount } from '../accounts/service.ts';
 import type { Actor } from '../auth/actor.ts';
 import { isoTime, type PageInput, pageRequest } from '../http/values.ts';
+import type { Projector } from '../projector/projector.ts';
 
 export interface CreditServiceOptions {
   db: Db;
   money: MoneyScripts;
+  projector: Projector;
   random: Random;
   logger: Logger;
 }
@@ -57,7 +59,7 @@ export class CreditService {
 
   /** Positive: a grant, spendable when this returns. Negative: an adjustment by MONEY.md 3.4. */
   async change(actor: Actor, accountId: AccountId, input: ChangeCredits): Promise<ChangedCreditsView> {
-    const { db, money, random } = this.#options;
+    const { db, projector, random } = this.#options;
     if (input.usd === 0n) throw new AppError('invalid_request', { message: 'usd: must not be 0', param: 'usd' });
     const ledger = new LedgerStore(db);
     if (!(await ledger.balance(accountId))) throw noAccount();
@@ -67,19 +69,30 @@ export class CreditService {
     if (earlier && earlier.amountNusd !== input.usd) {
       throw new AppError('conflict', { message: 'This idempotencyKey was used for another amount.' });
     }
-    if (input.usd < 0n && !earlier) await this.#recall(accountId, -input.usd);
+    if (input.usd > 0n) await projector.reachable();
+    else if (!earlier) await this.#recall(accountId, -input.usd);
     const operation = { accountId, idemKey, reason: input.reason, actor: actor.id };
-    try {
-      const result =
-        input.usd > 0n
-          ? await ledger.credit({ ...operation, amountNusd: input.usd })
-          : await ledger.debit({ ...operation, amountNusd: -input.usd });
-      // A cached refusal was right for the balance before; routers must not repeat it.
-      await money.clearVerdict(accountId, result.balance.version);
-      const credits = await this.show(actor, accountId);
-      return { ...credits, transactionId: result.transactionId, repeated: !result.applied };
-    } catch (error) {
+    const result = await (input.usd > 0n
+      ? ledger.credit({ ...operation, amountNusd: input.usd })
+      : ledger.debit({ ...operation, amountNusd: -input.usd })
+    ).catch((error: unknown) => {
       throw refusalOf(error);
+    });
+    // A cached refusal was right for the balance before; routers must not repeat it.
+    if (input.usd > 0n) await this.#forgetRefusal(accountId, result);
+    const credits = await this.show(actor, accountId);
+    return { ...credits, transactionId: result.transactionId, repeated: !result.applied };
+  }
+
+  async #forgetRefusal(accountId: AccountId, { balance, transactionId }: PostResult): Promise<void> {
+    try {
+      await this.#options.money.clearVerdict(accountId, balance.version);
+    } catch (error) {
+      throw new AppError('store_unavailable', {
+        message: `The credit is posted (${transactionId}); do not repeat it. Routers learn of it as soon as Redis answers.`,
+        metadata: { transactionId },
+        cause: error,
+      });
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type { ErrorBody } from '@tollgate/shared/contracts/console/common';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
+import { RedisUnavailable } from '@tollgate/shared/redis/client';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { ErrorRequestHandler, Response } from 'express';
 import type { z } from 'zod';
@@ -71,7 +72,8 @@ const LOST_TEXT =
 function fromStores(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null;
   const { code } = error as { code?: unknown };
-  const lost = (typeof code === 'string' && LOST.test(code)) || LOST_TEXT.test(error.message);
+  const lost =
+    error instanceof RedisUnavailable || (typeof code === 'string' && LOST.test(code)) || LOST_TEXT.test(error.message);
   if (!lost) return null;
   return new AppError('store_unavailable', { message: 'A store cannot be reached now. Retry.', cause: error });
 }

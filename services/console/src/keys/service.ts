@@ -67,6 +67,7 @@ export class KeyService {
 
   /** A key, for a new account unless one is named. Key and credit are usable when this returns. */
   async create(actor: Actor, input: CreateKey, idempotencyKey: string | null): Promise<CreatedKey> {
+    await this.#options.projector.reachable();
     const made = await this.#once(`keys.create ${actor.id}`, idempotencyKey, input, (trx, minted) =>
       this.#create(trx, actor, input, minted),
     );
@@ -160,6 +161,7 @@ export class KeyService {
 
   /** A second key with the same settings; the old one lives on for the overlap. Both work meanwhile. */
   async rotate(_actor: Actor, id: string, input: RotateKey, idempotencyKey: string | null): Promise<RotatedKey> {
+    await this.#options.projector.reachable();
     const made = await this.#once(`keys.rotate ${id}`, idempotencyKey, input, (trx, minted) =>
       this.#rotate(trx, id, input, minted),
     );

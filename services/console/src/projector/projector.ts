@@ -47,6 +47,14 @@ export class Projector {
     return !this.#dirty;
   }
 
+  /**
+   * Throws when Redis does not answer. Asked before something is made whose answer is told only once (a key) or that a
+   * blind retry would do twice (a credit): better nothing is done than done and not told.
+   */
+  async reachable(): Promise<void> {
+    await this.#options.directory.isReady();
+  }
+
   /** Publishes these keys as they are in Postgres now. On return routers refuse or obey within 1 s. */
   async keys(keyIds: readonly string[]): Promise<void> {
     await this.#publish(async () => {
@@ -117,7 +125,7 @@ export class Projector {
     try {
       if (this.#dirty || !(await directory.isReady())) await this.#serial(() => this.everything());
       const due = this.#nextPriceChangeMs;
-      if (due !== null && clock.nowMs() >= due) await this.catalog();
+      if (due !== null && clock.nowMs() >= due) await this.#serial(() => this.#catalog({ priceBegan: true }));
     } catch (error) {
       this.#dirty = true;
       logger.warn({ err: error }, 'publication failed; trying again');
@@ -143,12 +151,13 @@ export class Projector {
     return next;
   }
 
-  async #catalog(): Promise<void> {
+  async #catalog({ priceBegan = false } = {}): Promise<void> {
     const { db, directory, clock } = this.#options;
     await tx(db, async (trx) => {
       await lockPublishing(trx);
       const models = new ModelStore(trx);
       const nowMs = clock.nowMs();
+      if (priceBegan) await models.raiseVersion();
       await directory.publishCatalog(await models.catalog(nowMs));
       this.#nextPriceChangeMs = await models.nextPriceChangeMs(nowMs);
     });

@@ -45,7 +45,8 @@ export async function startHarness({ database = 'pglite', allowedHosts = [] }: H
   const usePostgres = database === 'postgres' && havePostgres();
   const [store, redis]: [TestDatabase, TestRedis] = await Promise.all([
     usePostgres ? startPostgres() : startPglite(),
-    startRedis(),
+    // What it had survives a SIGKILL, as in production.
+    startRedis({ args: ['--appendonly', 'yes'] }),
   ]);
   const url =
     'createDatabase' in store ? await (store as Awaited<ReturnType<typeof startPostgres>>).createDatabase() : store.url;

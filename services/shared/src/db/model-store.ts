@@ -172,6 +172,11 @@ export class ModelStore {
     };
   }
 
+  /** For a planned price that has begun to apply: the catalogue is another although no row changed. */
+  raiseVersion(): Promise<void> {
+    return raiseVersion(this.#db);
+  }
+
   /** The next time after `nowMs` at which a price starts to apply; null when none is planned. */
   async nextPriceChangeMs(nowMs: number): Promise<number | null> {
     const row = await this.#db
