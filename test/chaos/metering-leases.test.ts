@@ -1,0 +1,372 @@
+/** Keeper, drain and reaper together on a real Redis and a real PostgreSQL. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { parseVerdict } from '@tollgate/shared/contracts/money';
+import { LeaseStore } from '@tollgate/shared/db/lease-store';
+import { LedgerStore } from '@tollgate/shared/db/ledger-store';
+import { bucketKeys } from '@tollgate/shared/redis/keys';
+import { eventually } from '@tollgate/shared/testkit/eventually';
+import type { Metering } from '../../services/metering/src/app.ts';
+import {
+  bucketNumber,
+  newRequest,
+  priceOf,
+  recordOf,
+  startWorld,
+  type TestAccount,
+  type World,
+} from './metering-harness.ts';
+
+const USD = 1_000_000_000n;
+
+let world: World;
+let metering: (Metering & { stop(): Promise<void> }) | undefined;
+
+beforeAll(async () => {
+  world = await startWorld();
+}, 60_000);
+afterEach(async () => {
+  await metering?.stop();
+  metering = undefined;
+});
+afterAll(() => world?.stop());
+
+const leasesOf = (who: TestAccount) =>
+  world.db.selectFrom('leases').selectAll().where('account_id', '=', who.account).orderBy('seq').execute();
+
+async function reachesBalance(who: TestAccount, expected: Partial<Record<string, bigint>>): Promise<void> {
+  await eventually(`balance ${JSON.stringify(expected, (_, v) => String(v))}`, async () => {
+    const balance: Record<string, unknown> = { ...(await world.balance(who)) };
+    return Object.entries(expected).every(([name, amount]) => balance[name] === amount);
+  }).catch(async (error) => {
+    expect(await world.balance(who)).toMatchObject(expected);
+    throw error;
+  });
+}
+
+describe('the life of a lease', () => {
+  test('a need is answered with a lease, what is settled is posted once, a stop gives the rest back', async () => {
+    metering = await world.metering();
+    const who = await world.account(10n * USD);
+    const intent = await world.router.admit(who, priceOf(500));
+    const during = await world.balance(who);
+    expect(during.leased).toBeGreaterThanOrEqual(priceOf(500));
+    expect(during.available + during.leased).toBe(10n * USD);
+    // At most half of what is available.
+    expect(during.leased).toBeLessThanOrEqual(5n * USD);
+
+    await world.router.settle(recordOf(intent, 300));
+    await reachesBalance(who, { posted: priceOf(300) });
+    await metering.stop();
+    await reachesBalance(who, {
+      posted: priceOf(300),
+      available: 10n * USD - priceOf(300),
+      leased: 0n,
+      quarantined: 0n,
+    });
+    expect(await world.redis.client.keys('*:lease:*')).toEqual([]);
+    expect((await leasesOf(who)).map((lease) => lease.state)).toEqual(['closed']);
+  });
+
+  test('what is needed is given although it is more than half, and a small account leases all it has', async () => {
+    metering = await world.metering();
+    const large = await world.account(2n * USD);
+    await world.router.admit(large, (19n * USD) / 10n);
+    const small = await world.account(USD / 100n);
+    await world.router.admit(small, USD / 100n);
+    expect(await world.balance(small)).toMatchObject({ available: 0n, leased: USD / 100n });
+  });
+
+  test('a lease that nobody uses is given back', async () => {
+    metering = await world.metering((o) => ({ ...o, keeper: { ...o.keeper, idleMs: 50 } }));
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(10));
+    await world.router.settle(recordOf(intent, 10));
+    await reachesBalance(who, { posted: priceOf(10), available: USD - priceOf(10), leased: 0n, quarantined: 0n });
+  });
+
+  test('a busy lease is extended, in Postgres before Redis', async () => {
+    metering = await world.metering((o) => ({ ...o, lease: { ...o.lease, leaseMs: 1_500 } }));
+    const who = await world.account(USD);
+    await world.router.admit(who, priceOf(10));
+    const first = (await leasesOf(who))[0]!;
+    await eventually('two extensions', async () => {
+      const { lease } = await world.router.scripts.readLease(who.account);
+      const [row] = await leasesOf(who);
+      expect(lease!.expMs).toBeLessThanOrEqual(Number(row!.exp_ms));
+      return lease!.expMs > Number(first.exp_ms) + 1_000;
+    });
+    expect(await leasesOf(who)).toHaveLength(1);
+  });
+});
+
+describe('verdicts', () => {
+  test('an account that cannot pay gets a verdict with its true credit; a credit clears it', async () => {
+    metering = await world.metering();
+    const who = await world.account(priceOf(10));
+    const first = await world.router.admitOnce(who, newRequest(), priceOf(1_000));
+    expect(first.kind).toBe('need_lease');
+    const verdict = await eventually('a verdict that fits the lease', async () => {
+      const answer = await world.router.admitOnce(who, newRequest(), priceOf(1_000));
+      if (answer.kind !== 'need_lease' || !answer.verdict?.text) return null;
+      const parsed = parseVerdict(answer.verdict.text);
+      const fits = parsed.leaseId === (answer.lease?.leaseId ?? null);
+      return fits && parsed.grantedNusd === (answer.lease?.grantedNusd ?? 0n) ? { parsed, lease: answer.lease } : null;
+    });
+    const { parsed, lease } = verdict;
+    const credit =
+      parsed.availableNusd +
+      parsed.quarantinedNusd +
+      parsed.grantedNusd -
+      parsed.returnedNusd -
+      (lease?.spentNusd ?? 0n);
+    expect(credit).toBe(priceOf(10));
+
+    const { balance } = await new LedgerStore(world.db).credit({
+      accountId: who.account,
+      amountNusd: USD,
+      idemKey: 'topup-1',
+      reason: 'test',
+    });
+    await world.router.scripts.clearVerdict(who.account, balance.version);
+    const after = await world.router.admitOnce(who, newRequest(), priceOf(1_000));
+    expect(after.kind === 'need_lease' ? (after.verdict?.text ?? '') : '').toBe('');
+    await world.router.admit(who, priceOf(1_000));
+  });
+
+  test('nothing is granted to a frozen account nor to one that owes', async () => {
+    metering = await world.metering();
+    const frozen = await world.account(USD);
+    await world.db.updateTable('accounts').set({ status: 'frozen' }).where('id', '=', frozen.account).execute();
+    await world.router.admitOnce(frozen, newRequest(), priceOf(1));
+    const debtor = await world.account(USD);
+    const intent = await world.router.admit(debtor, USD);
+    // A chargeback of everything while it is held.
+    await new LedgerStore(world.db).debit({
+      accountId: debtor.account,
+      amountNusd: USD,
+      idemKey: 'cb',
+      reason: 'test',
+    });
+    expect(await world.balance(debtor)).toMatchObject({ receivable: USD, leased: USD, credited: 0n });
+    await world.router.settle(recordOf(intent, 100));
+    // The rest of the lease is recalled and pays the debt: what is left is what was really used.
+    await reachesBalance(debtor, { receivable: priceOf(100), posted: priceOf(100), leased: 0n, available: 0n });
+    await world.router.admitOnce(debtor, newRequest(), priceOf(1));
+    await eventually('the needs were looked at', async () => (await world.redis.client.keys('*:need')).length === 0);
+    expect(await world.balance(frozen)).toMatchObject({ available: USD, leased: 0n });
+    expect(await world.balance(debtor)).toMatchObject({ leased: 0n });
+  });
+});
+
+describe('a Redis that forgets', () => {
+  test('after FLUSHALL the lease is quarantined, a new one opens at once, and the old rest comes back after exp and grace', async () => {
+    metering = await world.metering((o) => ({
+      ...o,
+      lease: { ...o.lease, leaseMs: 2_000 },
+      release: { skewMs: 200, graceMs: 300 },
+    }));
+    const who = await world.account(10n * USD);
+    const running = await world.router.admit(who, priceOf(100));
+    await world.redis.client.flushall();
+    const fresh = await world.router.admit(who, priceOf(100));
+    expect(fresh.leaseId).not.toBe(running.leaseId);
+    const leases = await leasesOf(who);
+    expect(leases.map((lease) => [lease.id, lease.state])).toEqual([
+      [running.leaseId, 'quarantined'],
+      [fresh.leaseId, 'open'],
+    ]);
+    const quarantined = await world.balance(who);
+    expect(quarantined.quarantined).toBeGreaterThanOrEqual(priceOf(100));
+    // The running request registers anew with its next heartbeat; what it may cost stays back.
+    expect(await world.router.beat(running, 5)).toBe('recreated');
+    await reachesBalance(who, { quarantined: priceOf(100) });
+    const at = Number(leases[0]!.exp_ms) + 200;
+    expect((await world.router.scripts.readLease(who.account)).nowMs).toBeGreaterThanOrEqual(at);
+    // It ends: its record is posted to the lease it came from, and the rest is free.
+    await world.router.settle(recordOf(running, 60));
+    await reachesBalance(who, { quarantined: 0n, posted: priceOf(60), uncollected: 0n });
+    const old = await new LeaseStore(world.db).get(running.leaseId);
+    expect(old).toMatchObject({ state: 'closed', settledNusd: priceOf(60), overdrawnNusd: 0n });
+  });
+
+  test('a lease hash that somebody deleted is never made again', async () => {
+    metering = await world.metering();
+    const who = await world.account(USD);
+    const before = await world.router.admit(who, priceOf(10));
+    await world.redis.client.del(bucketKeys(bucketNumber(who.account)).lease(who.account));
+    const after = await world.router.admit(who, priceOf(10));
+    expect(after.leaseId).not.toBe(before.leaseId);
+    expect((await leasesOf(who)).map((lease) => [lease.state, lease.quarantine_why])).toEqual([
+      ['quarantined', 'missing'],
+      ['open', null],
+    ]);
+  });
+
+  test('a new process at the same address, known to stand alone, waives exp but not the grace', async () => {
+    metering = await world.metering((o) => ({
+      ...o,
+      lease: { ...o.lease, standalone: true },
+      release: { skewMs: 0, graceMs: 300 },
+    }));
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(10));
+    await world.router.settle(recordOf(intent, 10));
+    await reachesBalance(who, { posted: priceOf(10) });
+    await world.redis.restart();
+    await reachesBalance(who, { posted: priceOf(10), quarantined: 0n, leased: 0n, available: USD - priceOf(10) });
+    expect((await leasesOf(who)).map((lease) => [lease.state, lease.quarantine_why])).toEqual([['closed', 'restart']]);
+    await world.router.admit(who, priceOf(10));
+  }, 30_000);
+
+  test('without that knowledge a restart keeps the rest quarantined until exp', async () => {
+    metering = await world.metering();
+    const who = await world.account(USD);
+    await world.router.admit(who, priceOf(10));
+    await world.redis.restart();
+    const fresh = await world.router.admit(who, priceOf(10));
+    const leases = await leasesOf(who);
+    expect(leases.map((lease) => [lease.state, lease.quarantine_why])).toEqual([
+      ['quarantined', 'history'],
+      ['open', null],
+    ]);
+    expect(leases[1]!.id).toBe(fresh.leaseId);
+    await metering.releaser.round();
+    await metering.releaser.round();
+    expect((await leasesOf(who))[0]!.state).toBe('quarantined');
+  }, 30_000);
+});
+
+describe('routers that vanish', () => {
+  test('a hold that was never heartbeaten is voided', async () => {
+    metering = await world.metering((o) => ({ ...o, reaper: { ...o.reaper, unbeatenMs: 150 } }));
+    const who = await world.account(USD);
+    await world.router.admit(who, priceOf(100));
+    await eventually(
+      'nothing held',
+      async () => (await world.router.scripts.readLease(who.account)).lease?.heldNusd === 0n,
+    );
+    expect(await world.balance(who)).toMatchObject({ posted: 0n });
+  });
+
+  test('a silent router is billed what its heartbeats show, and its own record replaces that once', async () => {
+    metering = await world.metering((o) => ({ ...o, reaper: { ...o.reaper, silentMs: 300, marginMs: 100 } }));
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(100));
+    expect(await world.router.beat(intent, 40)).toBe('held');
+    await reachesBalance(who, { posted: priceOf(40) });
+    expect(await world.settled(intent.requestId)).toMatchObject({ state: 'estimated', amountNusd: priceOf(40) });
+    await world.router.settle(recordOf(intent, 70));
+    await reachesBalance(who, { posted: priceOf(70), uncollected: 0n });
+    expect(await world.settled(intent.requestId)).toMatchObject({ state: 'final', revision: 1 });
+  });
+
+  test('while heartbeats move, a hold lives however long it takes', async () => {
+    metering = await world.metering((o) => ({ ...o, reaper: { ...o.reaper, silentMs: 400, marginMs: 100 } }));
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(100));
+    for (let beat = 1; beat <= 12; beat++) {
+      expect(await world.router.beat(intent, beat)).toBe('held');
+      await metering.reaper.round();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect((await world.router.scripts.readLease(who.account)).lease?.heldNusd).toBe(priceOf(100));
+  });
+
+  test('a leaked entry of a concurrency set is taken off after it was seen twice', async () => {
+    metering = await world.metering((o) => ({ ...o, reaper: { ...o.reaper, auditEveryMs: 50 } }));
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(1));
+    const live = bucketKeys(bucketNumber(who.account)).live(who.key);
+    await world.redis.client.sadd(live, 'req_leaked');
+    await eventually(
+      'only the true one is left',
+      async () => (await world.redis.client.smembers(live)).join() === intent.requestId,
+    );
+  });
+});
+
+describe('books', () => {
+  test('reconciliation finds nothing wrong after all this, and finds a planted drift', async () => {
+    metering = await world.metering();
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(10));
+    await world.router.settle(recordOf(intent, 5));
+    await reachesBalance(who, { posted: priceOf(5) });
+    expect(await metering.reconcile()).toEqual([]);
+    await world.db
+      .updateTable('balances')
+      .set((e) => ({
+        available: e('available', '+', 7n),
+        credited: e('credited', '+', 7n),
+        version: e('version', '+', 1n),
+      }))
+      .where('account_id', '=', who.account)
+      .execute();
+    const findings = await metering.reconcile();
+    expect(findings.map(({ check, detail, differenceNusd }) => [check, detail, differenceNusd])).toEqual([
+      ['entries', 'available', 7n],
+      ['entries', 'credited', 7n],
+    ]);
+    expect(await metering.registry.getSingleMetricAsString('tollgate_ledger_drift_nusd')).toContain(
+      'tollgate_ledger_drift_nusd 14',
+    );
+    await world.db
+      .updateTable('balances')
+      .set((e) => ({
+        available: e('available', '-', 7n),
+        credited: e('credited', '-', 7n),
+        version: e('version', '+', 1n),
+      }))
+      .where('account_id', '=', who.account)
+      .execute();
+    expect(await metering.reconcile()).toEqual([]);
+  });
+
+  test('roll-ups repeat to the same figures and follow a later final', async () => {
+    metering = await world.metering((o) => ({ ...o, reaper: { ...o.reaper, silentMs: 200, marginMs: 0 } }));
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(100));
+    await world.router.beat(intent, 40);
+    await reachesBalance(who, { posted: priceOf(40) });
+    const { UsageStore } = await import('@tollgate/shared/db/usage-store');
+    const usage = new UsageStore(world.db);
+    const rows = () => usage.rollups({ accountId: who.account, by: 'day', limit: 10 });
+    await metering.rollups.daily();
+    expect(await rows()).toMatchObject([{ requests: 1n, completionTokens: 40n, amountNusd: priceOf(40) }]);
+    await world.router.settle(recordOf(intent, 90));
+    await reachesBalance(who, { posted: priceOf(90) });
+    await metering.rollups.daily();
+    await metering.rollups.daily();
+    expect(await rows()).toMatchObject([{ requests: 1n, completionTokens: 90n, amountNusd: priceOf(90) }]);
+    const page = await usage.page({ accountId: who.account, limit: 10 });
+    expect(page.data).toMatchObject([{ requestId: intent.requestId, final: true, completionTokens: 90 }]);
+  });
+});
+
+describe('ingest', () => {
+  test('posts records without Redis, once, and only for the service token', async () => {
+    metering = await world.metering();
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(100));
+    const { encodeUsageRecord } = await import('@tollgate/shared/contracts/money');
+    const body = JSON.stringify({ records: [encodeUsageRecord(recordOf(intent, 30)), 'junk'] });
+    const send = (token: string) =>
+      fetch(`${metering!.url}/ingest`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body,
+      });
+    expect((await send('wrong')).status).toBe(401);
+    expect(await world.balance(who)).toMatchObject({ posted: 0n });
+    expect(await (await send('test-service-token')).json()).toMatchObject({ accepted: 2, posted: 1, deadLetters: 1 });
+    expect(await (await send('test-service-token')).json()).toMatchObject({ accepted: 2, repeated: 1 });
+    expect(await world.balance(who)).toMatchObject({ posted: priceOf(30) });
+    // The router comes back after all: the same record through Redis changes nothing.
+    await world.router.settle(recordOf(intent, 30));
+    await eventually(
+      'drained',
+      async () => (await world.redis.client.xlen(bucketKeys(bucketNumber(who.account)).outbox)) === 0,
+    );
+    expect(await world.balance(who)).toMatchObject({ posted: priceOf(30) });
+  });
+});
