@@ -48,6 +48,10 @@ describe('tables', () => {
     expect(text).toContain('…');
     expect(text.split('\n')[1]).toMatch(/ 7$/);
   });
+  test('never cut what people copy', () => {
+    const id = 'acct_edc1NCoeUhQZNHDJCipu'.repeat(2);
+    expect(table(['!id', 'name'], [[id, 'n'.repeat(60)]])).toContain(id);
+  });
   test('of nothing say so', () => expect(table(['a'], [])).toBe('(none)\n'));
   test('of facts align their values', () =>
     expect(

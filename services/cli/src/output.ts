@@ -46,18 +46,19 @@ const ensureNewline = (text: string) => (text.endsWith('\n') ? text : `${text}\n
 const WIDTH = 80;
 
 /**
- * A plain table in at most 80 columns: the widest cells are cut with `…` where it would not fit.
- * Columns whose head starts with `>` are right-aligned.
+ * A plain table, in 80 columns where it can be: the widest cells are cut with `…`.
+ * A head that starts with `>` is right-aligned; one that starts with `!` holds what people copy, and is never cut.
  */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   if (rows.length === 0) return '(none)\n';
-  const right = heads.map((head) => head.startsWith('>'));
-  const all = [heads.map((head) => head.replace(/^>/, '')), ...rows];
+  const all = [heads.map((head) => head.replace(/^[>!]/, '')), ...rows];
   const widths = heads.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   const gaps = 2 * (heads.length - 1);
-  while (widths.reduce((a, b) => a + b, 0) + gaps > WIDTH) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if (widths[widest]! <= 4) break;
+  const cuttable = widths.map((_, column) => column).filter((column) => !heads[column]!.startsWith('!'));
+  const total = () => widths.reduce((a, b) => a + b, 0) + gaps;
+  while (total() > WIDTH) {
+    const widest = cuttable.reduce((a, b) => (widths[b]! > widths[a]! ? b : a), cuttable[0] ?? 0);
+    if (cuttable.length === 0 || widths[widest]! <= 4) break;
     widths[widest]! -= 1;
   }
   const line = (row: readonly string[]) =>
@@ -65,7 +66,7 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
       .map((cell, column) => {
         const width = widths[column]!;
         const cut = cell.length > width ? `${cell.slice(0, width - 1)}…` : cell;
-        return right[column] ? cut.padStart(width) : cut.padEnd(width);
+        return heads[column]!.startsWith('>') ? cut.padStart(width) : cut.padEnd(width);
       })
       .join('  ')
       .trimEnd();

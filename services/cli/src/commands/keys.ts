@@ -81,14 +81,8 @@ export function addKeyCommands(program: Command, context: Context): void {
         .listKeys({ accountId: options.account, limit: options.limit, cursor: options.cursor });
       const nowMs = context.clock.nowMs();
       printResult(context.output(), { data: page.data.map(listedKey), next: page.next }, ({ data, next }) => {
-        const rows = data.map((key) => [
-          key.keyId,
-          key.accountId,
-          key.name,
-          `${key.prefix}…${key.last4}`,
-          keyState(key, nowMs),
-        ]);
-        return table(['key', 'account', 'name', 'shown as', 'state'], rows) + more(next);
+        const rows = data.map((key) => [key.keyId, key.accountId, key.name, `…${key.last4}`, keyState(key, nowMs)]);
+        return table(['!key', '!account', 'name', 'ends in', 'state'], rows) + more(next);
       });
     });
 

@@ -106,7 +106,7 @@ export function addUsageCommands(program: Command, context: Context): void {
           String(line.completionTokens),
           nusdToUsd(BigInt(line.amountNusd)),
         ]);
-        return table(['request', 'model', 'outcome', '>in/cached', '>out', '>USD'], rows) + more(next);
+        return table(['!request', 'model', 'outcome', '>in/cached', '>out', '>USD'], rows) + more(next);
       });
     });
 

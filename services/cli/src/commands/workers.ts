@@ -17,7 +17,7 @@ async function printWorkers(context: Context): Promise<void> {
   const { data } = await context.console().listWorkers();
   printResult(context.output(), { data: data.map(shownWorker) }, (list) =>
     table(
-      ['worker', 'engine', 'model', 'state', '>running', '>waiting', '>kv'],
+      ['!worker', 'engine', 'model', 'state', '>running', '>waiting', '>kv'],
       list.data.map((worker) => [
         worker.url,
         worker.engine,

@@ -13,6 +13,9 @@ import { hostPort, urlOf } from './ports.ts';
 export const DEV_MODEL = 'Qwen/Qwen3-30B-A3B-FP8';
 export const DEV_MAX_MODEL_LEN = 32_768;
 
+/** How long a service of a local start may take to stop. A person waits at the terminal. */
+const STOP_GRACE_MS = 10_000;
+
 export interface Addresses {
   router: ListenAddress;
   routerMetrics: ListenAddress;
@@ -84,7 +87,7 @@ export function plans(input: PlanInput) {
   const inherited = Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
-  const base = { ...inherited, LOG_LEVEL: env.LOG_LEVEL ?? 'info' };
+  const base = { TOLLGATE_STOP_GRACE_MS: String(STOP_GRACE_MS), LOG_LEVEL: 'info', ...inherited };
   // Each service gets the secrets that it needs and no others.
   const redis = { REDIS_URL: addresses.redisUrl };
   const database = { DATABASE_URL: addresses.databaseUrl };
@@ -103,7 +106,7 @@ export function plans(input: PlanInput) {
     env: { ...base, ...more },
     logFile: join(home.logs, `${name}.log`),
     ipc: true,
-    graceMs: 20_000,
+    graceMs: STOP_GRACE_MS + 5_000,
     ready: answersHttp(readyUrl),
   });
 
@@ -172,6 +175,8 @@ export function plans(input: PlanInput) {
           ...internal,
           TOLLGATE_METERING_LISTEN: hostPort(addresses.metering),
           TOLLGATE_METERING_METRICS_LISTEN: hostPort(addresses.meteringMetrics),
+          // Our own Redis is one process without replicas: a new process proves that the old one is gone.
+          ...(addresses.redis ? { TOLLGATE_REDIS_STANDALONE: 'true' } : {}),
         },
         `${urlOf(addresses.meteringMetrics)}/readyz`,
       ),
