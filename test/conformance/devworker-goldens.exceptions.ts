@@ -2,15 +2,147 @@
 
 export interface Exception {
   /** Cases it is about. */
-  names: readonly string[] | RegExp;
+  names: readonly string[];
   reason: string;
-  /** Applied to the recorded and to our own body before comparing; absent: the bodies are not compared. */
+  /** Applied to the recorded and to our own body before they are compared. */
   mask?: (body: string) => string;
-  /** The case is not sent at all. */
-  notServed?: boolean;
+  /** The answer is not compared at all (route not served, other status). */
+  skipped?: true;
 }
 
-const maskNumbers = (body: string): string => body.replace(/\d+/g, '<n>');
+const maskNumbers = (body: string): string => body.replace(/\d+/g, '0');
+const maskMessage = (body: string): string => body.replace(/"message": ?"(?:[^"\\]|\\.)*"/g, '"message":"<message>"');
 
-export const EXCEPTIONS: readonly Exception[] = [];
-void maskNumbers;
+/** The finish reason and, as it goes with it, whether there is content, reasoning or a call. */
+function maskOutcome(body: string): string {
+  const mask = (text: string): string => {
+    const answer = JSON.parse(text) as { choices: Record<string, unknown>[] };
+    for (const choice of answer.choices) {
+      choice.finish_reason = '<finish>';
+      const message = choice.message as Record<string, unknown> | undefined;
+      if (!message) continue;
+      message.content = '<content>';
+      delete message.tool_calls;
+    }
+    return JSON.stringify(answer);
+  };
+  return mask(body);
+}
+
+/** Events of several choices, sorted by choice: which one comes first depends on the moment. */
+function sortChoices(body: string): string {
+  const events = body.split('\n\n').filter((event) => event !== '');
+  const rank = (event: string): string => /"choices":\[\{"index":(\d)/.exec(event)?.[1] ?? '9';
+  return `${events.toSorted((a, b) => rank(a).localeCompare(rank(b))).join('\n\n')}\n\n`;
+}
+
+/** Finish and deltas of a stream whose text is random in the recording. */
+function keepFrame(body: string): string {
+  const events = body.split('\n\n').filter((event) => event !== '');
+  return `${[events[0], ...events.slice(-2)].join('\n\n')}\n\n`;
+}
+
+const RANDOM_WEIGHTS =
+  'random weights never come to an end, or emit tool-call marks unasked; the language model here does neither';
+const NO_ROUTE = 'no part of the main job: the router never forwards it';
+
+export const EXCEPTIONS: readonly Exception[] = [
+  {
+    names: [
+      'schema-min-properties',
+      'structured-json-object',
+      'structured-json-object-flag',
+      'completions-json-schema',
+    ],
+    reason: `finish reason: ${RANDOM_WEIGHTS}`,
+    mask: maskOutcome,
+  },
+  {
+    names: [
+      ...['tools-required-one-tool', 'tools-required-truncated', 'tools-duplicate-names'],
+      'tools-auto-strict-with-response-format',
+    ],
+    reason: `whether a call is complete: ${RANDOM_WEIGHTS}`,
+    mask: maskOutcome,
+  },
+  {
+    names: ['tools-required-with-response-format'],
+    reason: 'two calls in the recording, one here: how many calls a model makes is its own affair',
+    mask: maskOutcome,
+  },
+  { names: ['tools-auto-stream'], reason: RANDOM_WEIGHTS, mask: keepFrame },
+  { names: ['stream-n2'], reason: 'the order of two choices within a step', mask: sortChoices },
+  {
+    names: ['schema-deep'],
+    reason: '60 levels are too many for the stack of the WebAssembly build of XGrammar: 400 here',
+    skipped: true,
+  },
+  {
+    names: ['schema-pattern-and-max-length-greedy'],
+    reason:
+      'recorded with backend auto, which drops the bound; the pinned backend refuses (schema-pattern-and-max-length)',
+    skipped: true,
+  },
+  {
+    names: [
+      'stream-error-regex-bad',
+      'stream-error-schema-unique-items',
+      'stream-error-schema-unknown-type',
+      'stream-error-tool-bad-parameters',
+    ],
+    reason:
+      "recorded with backend auto, so the words are another engine's; the pinned words are compared without stream",
+    mask: maskMessage,
+  },
+  {
+    names: [
+      'stream-error-value-logit-bias-out-of-vocab',
+      'value-logit-bias-out-of-vocab',
+      'value-top-logprobs-minus-1',
+      'value-prompt-far-too-long',
+    ],
+    reason: 'size of the vocabulary, longest token and template belong to the tokenizer',
+    mask: maskNumbers,
+  },
+  {
+    names: ['detokenize'],
+    reason: 'token ids beyond the 256 bytes belong to the tokenizer',
+    mask: (body) => body.replace(/"prompt":".*"/, '"prompt":"<text>"'),
+  },
+  {
+    names: [
+      ...[
+        'messages-count-tokens',
+        'messages-no-max-tokens',
+        'messages-plain',
+        'messages-stream',
+        'messages-thinking-disabled',
+      ],
+      ...[
+        'messages-unknown-model',
+        'responses-bad-input',
+        'responses-json-schema',
+        'responses-plain',
+        'responses-previous',
+      ],
+      ...['responses-store-get', 'responses-stream', 'responses-unknown-model'],
+    ],
+    reason: 'not served yet: /v1/messages and /v1/responses are no part of the main job',
+    skipped: true,
+  },
+  {
+    names: [
+      ...[
+        'batch-chat',
+        'generative-scoring-empty',
+        'inference-generate',
+        'invocations',
+        'openapi-title',
+        'render-chat',
+      ],
+      ...['render-chat-error', 'render-completions', 'render-messages'],
+    ],
+    reason: NO_ROUTE,
+    skipped: true,
+  },
+];

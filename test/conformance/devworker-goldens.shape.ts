@@ -86,6 +86,7 @@ function spacing(text: string): string {
 
 /** A body of any kind. */
 export function bodyShape(body: string, contentType: string): Json {
+  if (body === '') return '';
   if (contentType.startsWith('text/event-stream')) return streamShape(body);
   if (contentType.startsWith('application/json')) return [spacing(body), shapeOf(JSON.parse(body))];
   if (contentType.startsWith('text/plain; version=1.0.0')) return metricsShape(body);

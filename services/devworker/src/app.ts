@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import type { DevworkerConfig } from './config.ts';
 import { createMetrics } from './dialects/vllm/metrics.ts';
 import { realTimeClock } from './engine/clock.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
@@ -21,6 +22,8 @@ export interface DevworkerOptions {
   port?: number;
   /** Default `Qwen/Qwen3-30B-A3B-FP8`. */
   model?: string;
+  /** `root` in /v1/models: where the weights came from. Default: the model's id. */
+  modelRoot?: string;
   /** Id under which `/v1/embeddings` answers; undefined: the route is absent, as on a real chat worker. */
   embeddingModel?: string | undefined;
   /** Tokens of prompt and answer together. Default 32768. */
@@ -41,6 +44,26 @@ export interface DevworkerOptions {
   maxBatchedTokens?: number;
   /** Called for the fault `die;how=exit`. Default: SIGKILL to this process. */
   kill?: () => void;
+}
+
+/** Start options of a configuration. */
+export function optionsOf(config: DevworkerConfig): DevworkerOptions {
+  const { host, port } = config.TOLLGATE_DEVWORKER_LISTEN;
+  const kvTokens = config.TOLLGATE_DEVWORKER_KV_TOKENS;
+  return {
+    host,
+    port,
+    model: config.TOLLGATE_DEVWORKER_MODEL,
+    embeddingModel: config.TOLLGATE_DEVWORKER_EMBEDDING_MODEL,
+    maxModelLen: config.TOLLGATE_DEVWORKER_MAX_MODEL_LEN,
+    thinkingByDefault: config.TOLLGATE_DEVWORKER_THINKING,
+    speed: config.TOLLGATE_DEVWORKER_SPEED,
+    gpu: config.TOLLGATE_DEVWORKER_GPU,
+    ...(kvTokens === undefined ? {} : { kvTokens }),
+    blockSize: config.TOLLGATE_DEVWORKER_BLOCK_SIZE,
+    maxSequences: config.TOLLGATE_DEVWORKER_MAX_SEQUENCES,
+    maxBatchedTokens: config.TOLLGATE_DEVWORKER_MAX_BATCHED_TOKENS,
+  };
 }
 
 export interface Devworker {
@@ -77,6 +100,7 @@ export async function startDevworker(options: DevworkerOptions = {}): Promise<De
   const worker: Worker = {
     settings: {
       model,
+      modelRoot: options.modelRoot ?? model,
       embeddingModel: options.embeddingModel,
       maxModelLen: options.maxModelLen ?? DEFAULT_MAX_MODEL_LEN,
       thinkingByDefault: options.thinkingByDefault ?? false,

@@ -101,6 +101,8 @@ export function createPlan(tokenizer: Tokenizer, job: Job, seed: number, fixed: 
     fixed === undefined
       ? writerPlan(tokenizer, answerWriter(seed, topics), skip)
       : listPlan(tokenizer.encodePlain(fixed.text), fixed.complete ? END : tokenizer.encodePlain(' ')[0]!);
+  // A bias towards the end of the thought ends it before it begins.
+  if (job.thinking && (job.logitBias.get(TOKEN.endThink) ?? 0) > 5) return afterThought(listPlan([], END), rest);
   if (!job.thinking) return rest;
   return afterThought(writerPlan(tokenizer, thoughtWriter(seed, topics), skip), rest);
 }

@@ -16,14 +16,14 @@ export const handleVersion: Route['handle'] = (_worker, _req, res) =>
 export const handleLoad: Route['handle'] = (worker, _req, res) =>
   sendBody(res, 200, JSON.stringify({ server_load: worker.openRequests }));
 
-function modelCard(worker: Worker, id: string, maxModelLen: number): object {
+function modelCard(worker: Worker, id: string, root: string, maxModelLen: number): object {
   const created = worker.epochSeconds();
   return {
     id,
     object: 'model',
     created,
     owned_by: 'vllm',
-    root: id,
+    root,
     parent: null,
     max_model_len: maxModelLen,
     permission: [
@@ -46,9 +46,9 @@ function modelCard(worker: Worker, id: string, maxModelLen: number): object {
 }
 
 export const handleModels: Route['handle'] = (worker, _req, res) => {
-  const { model, maxModelLen, embeddingModel } = worker.settings;
-  const data = [modelCard(worker, model, maxModelLen)];
-  if (embeddingModel !== undefined) data.push(modelCard(worker, embeddingModel, maxModelLen));
+  const { model, modelRoot, maxModelLen, embeddingModel } = worker.settings;
+  const data = [modelCard(worker, model, modelRoot, maxModelLen)];
+  if (embeddingModel !== undefined) data.push(modelCard(worker, embeddingModel, embeddingModel, maxModelLen));
   sendBody(res, 200, JSON.stringify({ object: 'list', data }));
 };
 

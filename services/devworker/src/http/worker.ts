@@ -8,6 +8,7 @@ import type { Fault } from './faults.ts';
 
 export interface WorkerSettings {
   model: string;
+  modelRoot: string;
   /** Id of the embedding model, or undefined when this worker has none. */
   embeddingModel: string | undefined;
   maxModelLen: number;

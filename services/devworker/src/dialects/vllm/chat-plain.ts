@@ -94,7 +94,7 @@ export function chatBody(options: ChatPlainOptions): string {
     choices,
     service_tier: null,
     system_fingerprint: options.fingerprint,
-    usage: plainUsage(options.counts),
+    usage: plainUsage(options.counts, style.beamSearch),
     prompt_logprobs: style.promptLogprobs ? promptLogprobs(tokenizer, options.promptIds) : null,
     prompt_token_ids: style.returnTokenIds ? options.promptIds : null,
     prompt_text: style.promptText ?? null,

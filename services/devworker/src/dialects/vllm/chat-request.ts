@@ -35,6 +35,7 @@ export interface ChatStyle {
   /** Text to be put before the answer (`echo` of a continued message). */
   echo: string;
   role: string;
+  beamSearch: boolean;
   /** none | auto | required | named: decides how calls are read and which finish reason they get. */
   toolChoice: 'none' | 'auto' | 'required' | 'named';
   hasTools: boolean;
@@ -218,6 +219,7 @@ export function prepareChat(body: unknown, context: ModelContext): Prepared<Chat
       promptLogprobs: fields.prompt_logprobs !== undefined || fields.echo,
       echo: fields.echo && fields.continue_final_message ? last.content : '',
       role: fields.add_generation_prompt ? 'assistant' : last.role,
+      beamSearch: fields.use_beam_search,
       toolChoice,
       hasTools,
       parallelToolCalls: fields.parallel_tool_calls ?? true,

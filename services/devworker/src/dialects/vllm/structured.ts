@@ -81,6 +81,16 @@ export function checkStructuredRaw(body: Record<string, unknown>): void {
   }
 }
 
+function isTriggered(tag: string): boolean {
+  try {
+    const parsed = JSON.parse(tag) as unknown;
+    if (!isObject(parsed)) return false;
+    return Array.isArray(parsed.triggers) || (isObject(parsed.format) && parsed.format.type === 'triggered_tags');
+  } catch {
+    return false;
+  }
+}
+
 function plainTagBegin(tag: string): string | undefined {
   try {
     const parsed = JSON.parse(tag) as unknown;
@@ -123,5 +133,9 @@ export function readConstraint(
   }
   if (grammar !== undefined) return { kind: 'grammar', ebnf: grammar };
   if (json_object !== undefined) return { kind: 'json_object' };
-  return { kind: 'structural_tag', tag: structural_tag!, begin: plainTagBegin(structural_tag!) };
+  // Triggered tags (and the legacy form) leave the text free until a trigger comes, and the model never writes one.
+  const begin = plainTagBegin(structural_tag!);
+  return begin === undefined && isTriggered(structural_tag!)
+    ? undefined
+    : { kind: 'structural_tag', tag: structural_tag!, begin };
 }

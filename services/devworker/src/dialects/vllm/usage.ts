@@ -19,14 +19,16 @@ export function finalStreamUsage(counts: Counts): string {
   return `{"prompt_tokens":${prompt},"total_tokens":${prompt + completion},"completion_tokens":${completion},"prompt_tokens_details":{"cached_tokens":${cached},"created_cache_tokens":${created}},"completion_tokens_details":{"reasoning_tokens":${reasoning}}}`;
 }
 
-/** Usage of a plain chat answer. */
-export function plainUsage(counts: Counts): object {
+/** Usage of a plain chat answer. Beam search tells nothing about the cache. */
+export function plainUsage(counts: Counts, beamSearch: boolean): object {
   const { prompt, completion, cached, created, reasoning } = counts;
   return {
     prompt_tokens: prompt,
     total_tokens: prompt + completion,
     completion_tokens: completion,
-    prompt_tokens_details: { cached_tokens: cached, created_cache_tokens: created, multimodal_tokens: null },
+    prompt_tokens_details: beamSearch
+      ? null
+      : { cached_tokens: cached, created_cache_tokens: created, multimodal_tokens: null },
     completion_tokens_details: { reasoning_tokens: reasoning },
   };
 }
