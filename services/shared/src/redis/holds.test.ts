@@ -35,6 +35,17 @@ describe('settle', () => {
     expect(await outbox()).toHaveLength(1);
   });
 
+  test('repeated after its record was drained, says that Postgres has it, also without any confirmation', async () => {
+    await f.lease(100n);
+    await f.admit('a', 60n);
+    expect(await f.settle('a', 25n)).toMatchObject({ how: 'settled', confirmed: false });
+    expect(await f.settle('a', 25n)).toMatchObject({ how: 'repeated', confirmed: false });
+    const { history, entries } = await f.money.drainRead(f.bucket, 10);
+    await f.money.drainAck(f.bucket, history, entries);
+    await f.redis.client.del(f.keys.confirm);
+    expect(await f.settle('a', 25n)).toMatchObject({ how: 'repeated', confirmed: true });
+  });
+
   test('an amount above the hold spends the hold and no more', async () => {
     await f.lease(100n);
     await f.admit('a', 60n);
@@ -229,6 +240,15 @@ describe('heartbeat and reap', () => {
     await f.redis.client.flushall();
     await f.beat('a', leaseId, 60n);
     expect(await f.money.reap(reapInput(leaseId, history, 1, null))).toBe('moved');
+  });
+
+  test('a beat also mends lists that were lost', async () => {
+    const leaseId = await f.lease(100n);
+    await f.admit('a', 60n);
+    await f.redis.client.del(f.keys.holds, ...scopeNames(f.key, f.account, f.model).map(f.keys.live));
+    expect(await f.beat('a', leaseId, 60n)).toBe('held');
+    expect(await live()).toEqual([1, 1, 1]);
+    expect((await f.money.readHolds(f.bucket)).holds).toHaveLength(1);
   });
 
   test('an ended request stays ended', async () => {

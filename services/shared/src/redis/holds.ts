@@ -43,8 +43,8 @@ export async function settle(context: MoneyContext, input: SettleInput): Promise
       TOMBSTONE_MS,
       context.freshText(),
     ],
-  )) as [SettleResult['how'], string, string, string];
-  return { how: reply[0], streamId: reply[1], history: `${reply[2]}:${reply[3]}` };
+  )) as [SettleResult['how'], string, string, string, number];
+  return { how: reply[0], streamId: reply[1], history: `${reply[2]}:${reply[3]}`, confirmed: reply[4] === 1 };
 }
 
 export async function voidHold(context: MoneyContext, input: VoidInput): Promise<VoidResult> {

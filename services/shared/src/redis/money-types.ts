@@ -123,6 +123,8 @@ export interface SettleResult {
   how: 'settled' | 'appended' | 'repeated';
   streamId: string;
   history: string;
+  /** True = this record is in Postgres already: drop it. A repeat finds that out even where a confirmation was lost. */
+  confirmed: boolean;
 }
 
 export interface VoidInput extends HoldRef {

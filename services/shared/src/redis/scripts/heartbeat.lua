@@ -22,9 +22,12 @@ for beat = 1, #ARGV / 10 do
     redis.call('HSET', hold, 'st', 'held', 're', 1, 'acct', ARGV[a + 2], 'key', ARGV[a + 3], 'model', ARGV[a + 4],
       'lease', ARGV[a + 5], 'hist', ARGV[a + 6], 'at', ARGV[a + 7], 'amt', ARGV[a + 8], 'beats', now_ms,
       'intent', ARGV[a + 9], 'progress', ARGV[a + 10])
+    answers[beat] = 'recreated'
+  end
+  if answers[beat] ~= 'resolved' then
+    -- With every beat, not only at first: a list that was lost stands again too.
     redis.call('ZADD', KEYS[1], ARGV[a + 7], id)
     for live = 2, 4 do redis.call('SADD', KEYS[k + live], id) end
-    answers[beat] = 'recreated'
   end
 end
 return answers

@@ -3,7 +3,7 @@
 --- KEYS: state lease hold holds outbox limit.key limit.account limit.model live.key live.account live.model
 --- ARGV: 1 request id, 2 router id, 3 lease id of the record, 4 amount, 5 tokens used, 6 record, 7..10 names of the cap
 ---       fields, 11 tombstone ms, 12 fresh outbox id
---- RETURNS: {'settled'|'appended'|'repeated', stream id, run_id:replid, outbox id}
+--- RETURNS: {'settled'|'appended'|'repeated', stream id, run_id:replid, outbox id, 1 = Postgres has the record}
 --- @include server
 --- @include limits
 --- @include correct
@@ -15,9 +15,10 @@ local _, history = read_server()
 local outbox_now = outbox_id(state, outbox, ARGV[12])
 local hold = read_hold(hold_key)
 
--- A repeat, unless the outbox that it went to was lost since.
+-- A repeat, unless the outbox that it went to was lost since. Records leave the outbox only after their commit.
 if hold.st == 'resolved' and hold.how == 'settled' and hold.outbox == outbox_now then
-  return {'repeated', hold.sid, history, outbox_now}
+  local waiting = #redis.call('XRANGE', outbox, hold.sid, hold.sid)
+  return {'repeated', hold.sid, history, outbox_now, waiting == 0 and 1 or 0}
 end
 
 local how = 'appended'
@@ -33,4 +34,4 @@ end
 unlist(id, holds, {KEYS[9], KEYS[10], KEYS[11]})
 local sid = redis.call('XADD', outbox, '*', 'r', ARGV[6], 'w', ARGV[2])
 leave_tombstone(hold_key, ARGV[11], 'settled', sid, outbox_now)
-return {how, sid, history, outbox_now}
+return {how, sid, history, outbox_now, 0}
