@@ -29,7 +29,7 @@ export interface DrainDeps {
   db: Db;
   redis: RedisClient;
   scripts: MoneyScripts;
-  recorder: Recorder;
+  recorder: Pick<Recorder, 'record'>;
   clock: Clock;
   logger: Logger;
   metrics: MeteringMetrics;

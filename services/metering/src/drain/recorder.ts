@@ -31,6 +31,8 @@ export interface Recorded {
 
 export interface RecorderDeps {
   store: SettlementStore;
+  /** Another fold: tests plant bugs through it. */
+  fold?: typeof foldBatch;
   metrics: MeteringMetrics;
   logger: Logger;
 }
@@ -81,7 +83,7 @@ export class Recorder {
     freed: Map<string, bigint>,
   ): Promise<void> {
     if (items.length === 0) return;
-    const { store, logger } = this.#deps;
+    const { store, logger, fold = foldBatch } = this.#deps;
     try {
       const { state, result } = await savepoint(trx, async () => {
         const records = items.map((item) => item.record);
@@ -90,7 +92,7 @@ export class Recorder {
           trx,
           records.map((record) => record.priceId),
         );
-        const result = foldBatch(state, items, prices);
+        const result = fold(state, items, prices);
         await store.write(trx, result.writes);
         return { state, result };
       });
