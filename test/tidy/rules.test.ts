@@ -111,8 +111,11 @@ describe('words', () => {
 
   test('a Lua string in TypeScript is found', () => {
     const text = "const script = `return redis.call('GET', KEYS[1])`;";
-    expect(rules.checkLuaPlace([file('services/shared/src/redis/a.ts', text)])).toHaveLength(1);
-    expect(rules.checkLuaPlace([file('services/shared/src/redis/scripts/a.lua', text)])).toEqual([]);
+    expect(rules.checkLuaPlace([file('services/shared/src/redis/a.ts', text)], [])).toHaveLength(1);
+    expect(rules.checkLuaPlace([file('services/shared/src/redis/scripts/a.lua', text)], [])).toEqual([]);
+    expect(rules.checkLuaPlace([file('test/a.test.ts', text)], [{ path: 'test/', reason: 'quotes a script' }])).toEqual(
+      [],
+    );
   });
 
   test('a number that Lua would turn into text is found; strings and comments are not', () => {

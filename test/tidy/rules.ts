@@ -74,9 +74,9 @@ export function checkEnvironment(files: readonly SourceFile[]): Violation[] {
 }
 
 /** Lua lies in .lua files, where editors and reviewers see it. */
-export function checkLuaPlace(files: readonly SourceFile[]): Violation[] {
+export function checkLuaPlace(files: readonly SourceFile[], exceptions: readonly Exception[]): Violation[] {
   return files
-    .filter(({ path }) => isScript(path))
+    .filter(({ path }) => isScript(path) && !exceptions.some((exception) => covers(exception, path)))
     .flatMap((file) =>
       matches(file, withoutComments(file.text), /\bredis\.p?call\s*\(/g, () => 'Lua outside a .lua file'),
     );
