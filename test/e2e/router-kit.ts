@@ -2,13 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRouter, type RunningRouter } from '@tollgate/router/app';
+import { type RunningRouter, startRouter } from '@tollgate/router/app';
 import { routerShape } from '@tollgate/router/config';
+import { parseUsageRecord } from '@tollgate/shared/contracts/money';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import type { AccountId, KeyId, LeaseId } from '@tollgate/shared/domain/ids';
 import { type KeyRecord, mintKey } from '@tollgate/shared/domain/key';
 import { NO_LIMITS } from '@tollgate/shared/domain/limits';
-import { parseUsageRecord } from '@tollgate/shared/contracts/money';
 import type { UsageRecord } from '@tollgate/shared/domain/usage';
 import { ConsoleDirectory } from '@tollgate/shared/redis/console-directory';
 import { keyDigest } from '@tollgate/shared/redis/digest';

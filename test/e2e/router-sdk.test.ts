@@ -6,7 +6,14 @@ import { NO_LIMITS } from '@tollgate/shared/domain/limits';
 import { costNusd } from '@tollgate/shared/domain/money';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import OpenAI from 'openai';
-import { CATALOG_MODEL, eventuallyQuiet, MODEL, startSurroundings, type Surroundings, type TestKey } from './router-kit.ts';
+import {
+  CATALOG_MODEL,
+  eventuallyQuiet,
+  MODEL,
+  type Surroundings,
+  startSurroundings,
+  type TestKey,
+} from './router-kit.ts';
 
 const SCHEMA = {
   type: 'object',
@@ -155,15 +162,23 @@ describe('an OpenAI client', () => {
     );
     const unknown = await client.chat.completions.create({ model: 'no/such', messages }).catch((error) => error);
     expect(unknown).toBeInstanceOf(OpenAI.NotFoundError);
-    expect(unknown).toMatchObject({ code: 'model_not_found', param: 'model', requestID: expect.stringMatching(/^req_/) });
-    const bad = await client.chat.completions.create({ model: MODEL, messages, temperature: 9 }).catch((error) => error);
+    expect(unknown).toMatchObject({
+      code: 'model_not_found',
+      param: 'model',
+      requestID: expect.stringMatching(/^req_/),
+    });
+    const bad = await client.chat.completions
+      .create({ model: MODEL, messages, temperature: 9 })
+      .catch((error) => error);
     expect(bad).toBeInstanceOf(OpenAI.BadRequestError);
     expect(bad).toMatchObject({ param: 'temperature', type: 'invalid_request_error' });
 
     const slow = await around.key({ limits: { ...NO_LIMITS, requestsPerMinute: 1 } });
     await around.credit(slow.record.accountId, 1_000_000_000n);
     await sdk(slow.text).chat.completions.create({ model: MODEL, messages, max_tokens: 2 });
-    const limited = await sdk(slow.text).chat.completions.create({ model: MODEL, messages }).catch((error) => error);
+    const limited = await sdk(slow.text)
+      .chat.completions.create({ model: MODEL, messages })
+      .catch((error) => error);
     expect(limited).toBeInstanceOf(OpenAI.RateLimitError);
     expect(limited.code).toBe('rate_limit_exceeded');
     expect(Number(limited.headers.get('retry-after'))).toBeGreaterThan(0);

@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import { readPlainAnswer } from './plain-answer.ts';
+
+const answer = (choice: object, usage: object | null = { prompt_tokens: 5, completion_tokens: 3 }) =>
+  Buffer.from(JSON.stringify({ id: 'x', choices: [{ index: 0, ...choice }], usage }));
+
+test('a good answer passes byte for byte with its counts', () => {
+  const body = answer({ message: { content: 'ä' }, finish_reason: 'stop' });
+  const read = readPlainAnswer(body)!;
+  expect(read.body).toBe(body);
+  expect(read.counts).toMatchObject({ promptTokens: 5, completionTokens: 3, cachedTokens: 0, final: true });
+  expect(read.finishReasons).toEqual(['stop']);
+});
+
+test('a tool call that was cut ends with `length`', () => {
+  const message = { content: null, tool_calls: [{ function: { name: 'f', arguments: '{"a":' } }] };
+  const read = readPlainAnswer(answer({ message, finish_reason: 'tool_calls' }))!;
+  expect(JSON.parse(read.body.toString()).choices[0].finish_reason).toBe('length');
+});
+
+test.each([
+  ['text', Buffer.from('<html>')],
+  ['JSON that is no completion', Buffer.from('{"detail":"?"}')],
+  ['null', Buffer.from('null')],
+  ['an answer that the worker aborted', answer({ message: { content: '' }, finish_reason: 'abort' })],
+])('%s is not an answer', (_name, body) => expect(readPlainAnswer(body)).toBeNull());
+
+test('without usage the output is guessed from its text', () => {
+  const read = readPlainAnswer(answer({ message: { content: 'x'.repeat(40) }, finish_reason: 'stop' }, null))!;
+  expect(read).toMatchObject({ counts: null, guessedTokens: 10 });
+});
