@@ -178,7 +178,7 @@ export class MiniRouter {
         const answer = await this.admitOnce(who, requestId, amountNusd);
         return answer.kind === 'ok' || answer.kind === 'held' ? answer : null;
       },
-      { deadlineMs, everyMs: 10 },
+      { deadlineMs, everyMs: 20 },
     );
     return this.intent(who, requestId, result, amountNusd);
   }

@@ -1,0 +1,5 @@
+/** Metering as a process of its own, for tests that kill it. */
+import { childEnvironment } from '@tollgate/shared/testkit/config';
+import { main } from '../../services/metering/src/main.ts';
+
+await main([], childEnvironment());
