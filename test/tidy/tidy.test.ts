@@ -31,3 +31,7 @@ test('nothing is put off in the text', () => none(rules.checkLeftovers(words, FO
 test('the top-level folders are the fixed ones', () => none(rules.checkTopFolders(files)));
 test('every exception still has its file and a reason', () =>
   none([LONG_FILES, LUA_QUOTES, LUA_TEXT].flatMap((list) => rules.checkExceptions(files, list))));
+test('every long file that is excepted is still long', () => {
+  const long = rules.checkLength(files, LINES_PER_FILE, []).map(({ path }) => path);
+  expect(LONG_FILES.map(({ path }) => path).filter((path) => !long.includes(path))).toEqual([]);
+});
