@@ -53,6 +53,7 @@ export const EXCEPTIONS: readonly Exception[] = [
       'structured-json-object',
       'structured-json-object-flag',
       'completions-json-schema',
+      'schema-pattern-lookahead',
     ],
     reason: `finish reason: ${RANDOM_WEIGHTS}`,
     mask: maskOutcome,

@@ -6,6 +6,7 @@ import { phrase } from '../model/language.ts';
 import { CITIES, FREE_KEYS, NAMES } from '../model/lexicon.ts';
 import { type Draw, drawFrom, pick } from '../model/seeded.ts';
 import { createJsonCursor, type JsonCursor } from './json-cursor.ts';
+import { sampleRegex } from './regex-sample.ts';
 
 /** Token id of the end, after the 256 bytes. */
 export const STOP = 256;
@@ -30,6 +31,8 @@ export interface DecodeOptions {
   jsonAfter: string | undefined;
   /** Keys that the schema names: free keys must not meet them. */
   schemaKeys: ReadonlySet<string>;
+  /** Regular expressions of the constraint: strings are sampled from them. */
+  patterns: readonly string[];
 }
 
 export interface Decoded {
@@ -40,7 +43,10 @@ export interface Decoded {
 
 const QUOTE = 0x22;
 /** The decoder gives up here, whatever the grammar wants. */
-const HARD_LIMIT = 60_000;
+const HARD_LIMIT = 20_000;
+/** A string that is longer looks for its end in every direction. */
+const LONG_STRING = 60;
+const MAX_PATTERNS = 40;
 const MAX_TRIAL = 200;
 const FREE_CHOICE = 60;
 const MAX_MEMBERS = 8;
@@ -165,7 +171,13 @@ export async function decode(matcher: ByteMatcher, options: DecodeOptions): Prom
     const groups: number[][] = [[], [], [], [], [], [], []];
     for (let byte = 0; byte < 256; byte++) if (allowed[byte]) groups[classOf(byte)]!.push(byte);
     let total = 0;
+    const lost = cursor?.role === 'string' && cursor.length > LONG_STRING;
     const weights = groups.map((group, index) => {
+      if (lost) {
+        const share = index < 5 ? group.length : group.length * 0.01;
+        total += share;
+        return share;
+      }
       const tired = index === lastClass ? 1 / (1 + Math.max(0, sameClass - 3)) : 1;
       const weight = group.length === 0 ? 0 : CLASS_WEIGHT[index]! * tired;
       total += weight;
@@ -192,6 +204,10 @@ export async function decode(matcher: ByteMatcher, options: DecodeOptions): Prom
     if (json.length === 0) {
       if (closing() && allowed[QUOTE] && take(QUOTE)) return;
       for (const candidate of stringCandidates(draw, json.key)) if (takeText(`${candidate}"`)) return;
+      for (const pattern of options.patterns.slice(0, MAX_PATTERNS)) {
+        const sampled = sampleRegex(pattern, draw);
+        if (sampled !== undefined && takeText(JSON.stringify(sampled).slice(1))) return;
+      }
       // Nothing fits as a whole: begin with words, go on with what is allowed.
       for (const byte of bytesOf(phrase(draw))) {
         if (!take(byte)) break;
@@ -202,7 +218,7 @@ export async function decode(matcher: ByteMatcher, options: DecodeOptions): Prom
       take(QUOTE);
       return;
     }
-    if (allowed[0x20] && json.length > 0 && takeText(` ${phrase(draw).split(' ')[0]}`)) return;
+    if (allowed[0x20] && json.length < LONG_STRING && takeText(` ${phrase(draw).split(' ')[0]}`)) return;
     take(anyByte(allowed));
   }
 
@@ -266,11 +282,13 @@ export async function decode(matcher: ByteMatcher, options: DecodeOptions): Prom
       const bytes = bytesOf(candidate);
       if (!fits(bytes)) continue;
       // The number must be able to end here, else it is only the beginning of a longer one.
-      const ends = [0x2c, 0x7d, 0x5d, STOP].some((end) => {
-        if (!matcher.accept(end)) return false;
-        matcher.rollback(1);
-        return true;
-      });
+      const ends =
+        !anythingGoes() &&
+        [0x2c, 0x7d, 0x5d, STOP].some((end) => {
+          if (!matcher.accept(end)) return false;
+          matcher.rollback(1);
+          return true;
+        });
       if (ends) {
         for (const byte of bytes) note(byte);
         return;
@@ -281,7 +299,18 @@ export async function decode(matcher: ByteMatcher, options: DecodeOptions): Prom
     take(firsts[0] === undefined ? anyByte(allowed) : firsts[Math.floor(draw() * Math.min(firsts.length, 9))]!);
   }
 
+  /** 0.1.27 leaves the decimal point of a bound as a wildcard: what looks like an end is the middle of a number. */
+  function anythingGoes(): boolean {
+    if (!matcher.accept(0x7a)) return false;
+    matcher.rollback(1);
+    return true;
+  }
+
   function goOnNumber(allowed: Uint8Array): boolean {
+    if (allowed[0x7a]) {
+      take(0x2e);
+      return true;
+    }
     for (const end of [0x2c, 0x7d, 0x5d]) if (allowed[end]) return endOfMember(allowed);
     if (allowed[STOP]) return false;
     const digits = Array.from({ length: 10 }, (_, i) => 0x30 + i).filter((byte) => allowed[byte]);
@@ -324,6 +353,12 @@ export async function decode(matcher: ByteMatcher, options: DecodeOptions): Prom
     take(anyByte(allowed));
   }
 
+  if (cursor === undefined) {
+    for (const pattern of options.patterns) {
+      const sampled = sampleRegex(pattern, draw);
+      if (sampled !== undefined && takeText(sampled)) break;
+    }
+  }
   while (out.length < HARD_LIMIT) {
     const forced = matcher.forced();
     if (forced !== '' && !forced.includes('\uFFFD')) {

@@ -11,6 +11,9 @@
  * | look-around in a schema's `pattern` | accepted, ignored | refused | dropped before compiling |
  * | regex `""` | accepted, empty answer | cannot compile | answers '' without compiling |
  * | `multipleOf` with type, obeyed | refused by vLLM before it is asked | - | refused in vLLM's words |
+ * | wildcards in a schema's `pattern` | not recorded | may match a raw quote and end the string | narrowed: no quote, backslash, control |
+ * | `a|b` in a schema's `pattern` | not recorded | quotes bind to the outer alternatives | put into a group |
+ * | decimal point in a number's bound | not recorded | a wildcard | a point is chosen |
  * | 60 objects inside each other | compiles | memory fault | 400, thread replaced |
  * | `structural_tag`, legacy triggers | free text until a trigger | the same | free text, triggers are not followed |
  */

@@ -75,9 +75,59 @@ export function withoutLookaround(pattern: string): string {
   return text;
 }
 
-/** The schema as it is given to 0.1.27, and every property name in it. */
-export function prepareSchema(schema: Json): { schema: Json; keys: Set<string> } {
+// The quote comes after the range: a hexadecimal digit there would be read as part of its end.
+const NOT_IN_STRINGS = '\\x00-\\x1f"\\\\';
+
+/**
+ * A pattern whose wildcards leave out what may not stand raw in a JSON string: 0.1.27 puts a pattern's characters into
+ * the document as they are, so that `.` could end the string. What the narrowed pattern matches, the pattern matches.
+ */
+export function withoutQuotes(pattern: string): string {
+  let text = '';
+  let inClass = false;
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern[i]!;
+    if (char === '\\') {
+      const letter = pattern[++i] ?? '';
+      if (inClass) text += `\\${letter}`;
+      else if (letter === 'S') text += `[^\\s${NOT_IN_STRINGS}]`;
+      else if (letter === 'D') text += `[^0-9${NOT_IN_STRINGS}]`;
+      else if (letter === 'W') text += `[^a-zA-Z0-9_${NOT_IN_STRINGS}]`;
+      else text += `\\${letter}`;
+    } else if (inClass) {
+      text += char;
+      if (char === ']') inClass = false;
+    } else if (char === '[') {
+      inClass = true;
+      text += char;
+      if (pattern[i + 1] === '^') {
+        i++;
+        text += `^${NOT_IN_STRINGS}`;
+      }
+    } else if (char === '.') text += `[^${NOT_IN_STRINGS}]`;
+    else text += char;
+  }
+  return text;
+}
+
+/** 0.1.27 puts the quotes of a string next to the first and the last alternative only: a group keeps them outside. */
+function grouped(pattern: string): string {
+  return pattern.includes('|') ? `(${pattern})` : pattern;
+}
+
+export interface PreparedSchema {
+  /** The schema as it is given to 0.1.27. */
+  schema: Json;
+  /** Every property name in it. */
+  keys: Set<string>;
+  /** Every pattern in it. */
+  patterns: string[];
+}
+
+/** Makes a schema ready for 0.1.27 and gathers what helps to fill it. */
+export function prepareSchema(schema: Json): PreparedSchema {
   const keys = new Set<string>();
+  const patterns: string[] = [];
   const walk = (value: Json, isProperties: boolean): Json => {
     if (Array.isArray(value)) return value.map((item) => walk(item, false));
     if (!isObject(value)) return value;
@@ -86,10 +136,13 @@ export function prepareSchema(schema: Json): { schema: Json; keys: Set<string> }
       if (isProperties) keys.add(key);
       if (!isProperties && (key === 'enum' || key === 'const' || key === 'default' || key === 'examples'))
         copy[key] = item;
-      else if (!isProperties && key === 'pattern' && typeof item === 'string') copy[key] = withoutLookaround(item);
-      else copy[key] = walk(item, !isProperties && (key === 'properties' || key === '$defs' || key === 'definitions'));
+      else if (!isProperties && key === 'pattern' && typeof item === 'string') {
+        patterns.push(withoutLookaround(item));
+        copy[key] = grouped(withoutQuotes(withoutLookaround(item)));
+      } else
+        copy[key] = walk(item, !isProperties && (key === 'properties' || key === '$defs' || key === 'definitions'));
     }
     return copy;
   };
-  return { schema: walk(schema, false), keys };
+  return { schema: walk(schema, false), keys, patterns };
 }

@@ -34,6 +34,7 @@ Object.assign(globalThis.console, {
 interface Compiled {
   grammar: Awaited<ReturnType<XGrammarModule['GrammarCompiler']['prototype']['compileGrammar']>>;
   keys: ReadonlySet<string>;
+  patterns: readonly string[];
   jsonAfter: string | undefined;
 }
 
@@ -77,24 +78,35 @@ async function compile(constraint: Constraint): Promise<Compiled> {
     if (hasUnsupportedFeatures(source)) throw new Refused('', true);
     const refusal = refusalOf028(source);
     if (refusal !== undefined) throw new Refused(`${clock()} ${refusal}`, false);
-    const { schema, keys } = prepareSchema(source);
+    const { schema, keys, patterns } = prepareSchema(source);
     // White space as with `disable_any_whitespace`: one space after `,` and `:`, none elsewhere.
     const grammar = await compiler.compileJSONSchema(JSON.stringify(schema), false, -1, [', ', ': '], true);
-    return { grammar, keys, jsonAfter: '' };
+    return { grammar, keys, patterns, jsonAfter: '' };
   }
   if (constraint.kind === 'regex') {
     const tag = { type: 'structural_tag', format: { type: 'regex', pattern: constraint.pattern } } as const;
-    return { grammar: await compiler.compileStructuralTag(tag), keys: NO_KEYS, jsonAfter: undefined };
+    const grammar = await compiler.compileStructuralTag(tag);
+    return { grammar, keys: NO_KEYS, patterns: [constraint.pattern], jsonAfter: undefined };
   }
   if (constraint.kind === 'choice') {
     const rule = constraint.choices.map((choice) => `(${JSON.stringify(choice)})`).join(' | ');
-    return { grammar: await compiler.compileGrammar(`root ::= ${rule}`), keys: NO_KEYS, jsonAfter: undefined };
+    return {
+      grammar: await compiler.compileGrammar(`root ::= ${rule}`),
+      keys: NO_KEYS,
+      patterns: [],
+      jsonAfter: undefined,
+    };
   }
   if (constraint.kind === 'grammar') {
-    return { grammar: await compiler.compileGrammar(constraint.ebnf), keys: NO_KEYS, jsonAfter: undefined };
+    return {
+      grammar: await compiler.compileGrammar(constraint.ebnf),
+      keys: NO_KEYS,
+      patterns: [],
+      jsonAfter: undefined,
+    };
   }
   const grammar = await compiler.compileStructuralTag(constraint.tag);
-  return { grammar, keys: NO_KEYS, jsonAfter: constraint.begin };
+  return { grammar, keys: NO_KEYS, patterns: [], jsonAfter: constraint.begin };
 }
 
 async function compiledFor(constraint: Constraint): Promise<Compiled> {
@@ -118,7 +130,7 @@ async function answer(request: ThreadRequest): Promise<ThreadReply> {
   printed = '';
   try {
     if (constraint.kind === 'regex' && constraint.pattern === '') return { id, ok: true, text: '', complete: true };
-    const { grammar, keys, jsonAfter } = await compiledFor(constraint);
+    const { grammar, keys, patterns, jsonAfter } = await compiledFor(constraint);
     if (request.op === 'check') return { id, ok: true, text: '', complete: true };
     const inner = await xgrammar.GrammarMatcher.createGrammarMatcher(grammar, undefined, false, MAX_ROLLBACK);
     const flags = new Uint8Array(STOP + 1);
@@ -136,7 +148,7 @@ async function answer(request: ThreadRequest): Promise<ThreadReply> {
     };
     try {
       const { seed, softLimit } = request;
-      const decoded = await decode(matcher, { seed, softLimit, jsonAfter, schemaKeys: keys });
+      const decoded = await decode(matcher, { seed, softLimit, jsonAfter, schemaKeys: keys, patterns });
       return { id, ok: true, ...decoded };
     } finally {
       inner.dispose();

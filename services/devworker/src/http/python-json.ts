@@ -19,6 +19,13 @@ export class JsonTooDeepError extends Error {
   override readonly name = 'JsonTooDeepError';
 }
 
+/** `JSON.stringify` for what `parsePythonJson` reads: big integers are written as they came. */
+export function stringifyExact(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJson(item.toString()) : item));
+}
+
+const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+
 const MAX_DEPTH = 990;
 /** What only the slow parser reads right: long digit runs, words that are not JSON. */
 const NEEDS_CARE = /[:[,\s]-?\d{16,}|NaN|Infinity/;

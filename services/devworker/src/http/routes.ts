@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { handleChat } from './chat.ts';
 import { handleCompletions } from './completions.ts';
 import { handleFaults, handleState } from './control.ts';
+import { handleEmbeddings } from './embeddings.ts';
 import type { Fault } from './faults.ts';
 import {
   handleDetokenize,
@@ -33,6 +34,7 @@ const generate = (handle: Route['handle']): Route => ({ generates: true, handle 
 export const ROUTES: ReadonlyMap<string, ReadonlyMap<string, Route>> = new Map([
   ['/v1/chat/completions', new Map([['POST', generate(handleChat)]])],
   ['/v1/completions', new Map([['POST', generate(handleCompletions)]])],
+  ['/v1/embeddings', new Map([['POST', generate(handleEmbeddings)]])],
   ['/tokenize', new Map([['POST', read(handleTokenize)]])],
   ['/detokenize', new Map([['POST', read(handleDetokenize)]])],
   ['/metrics', new Map([['GET', read(handleMetrics)]])],

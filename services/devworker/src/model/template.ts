@@ -1,4 +1,5 @@
 /** The chat template: Qwen3's, as far as its text decides token counts and shared prefixes. */
+import { stringifyExact } from '../http/python-json.ts';
 
 export interface TemplateMessage {
   role: string;
@@ -15,7 +16,7 @@ export interface TemplateOptions {
 }
 
 function toolSection(tools: readonly unknown[]): string {
-  const lines = tools.map((tool) => `\n${JSON.stringify(tool)}`).join('');
+  const lines = tools.map((tool) => `\n${stringifyExact(tool)}`).join('');
   return (
     '# Tools\n\nYou may call one or more functions to assist with the user query.\n\n' +
     `You are provided with function signatures within <tools></tools> XML tags:\n<tools>${lines}\n</tools>\n\n` +
@@ -44,7 +45,7 @@ export function renderChat(messages: readonly TemplateMessage[], options: Templa
     text += `<|im_start|>${message.role}\n${message.content}`;
     for (const [index, call] of message.toolCalls.entries()) {
       if (index > 0 || message.content !== '') text += '\n';
-      text += `<tool_call>\n{"name": "${call.name}", "arguments": ${JSON.stringify(call.arguments)}}\n</tool_call>`;
+      text += `<tool_call>\n{"name": "${call.name}", "arguments": ${stringifyExact(call.arguments)}}\n</tool_call>`;
     }
     const open = options.continueFinalMessage && i === messages.length - 1;
     if (!open) text += '<|im_end|>\n';

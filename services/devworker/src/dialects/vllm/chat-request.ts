@@ -1,6 +1,8 @@
 /** POST /v1/chat/completions: from the parsed body to a job and to how its answer is written. */
+
 import type { Job } from '../../generation/job.ts';
 import type { ToolSpec } from '../../generation/tools.ts';
+import { stringifyExact } from '../../http/python-json.ts';
 import type { Tokenizer } from '../../model/bpe.ts';
 import { renderChat } from '../../model/template.ts';
 import { type ChatFields, readChatFields } from './chat-fields.ts';
@@ -115,7 +117,7 @@ function toolSpecs(fields: ChatFields): ToolSpec[] {
   return (fields.tools ?? []).map(({ function: { name, description, parameters, strict } }) => ({
     name,
     description,
-    parameters: parameters === undefined ? undefined : JSON.stringify(parameters),
+    parameters: parameters === undefined ? undefined : stringifyExact(parameters),
     strict: strict === true,
   }));
 }

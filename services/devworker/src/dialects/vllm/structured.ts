@@ -1,5 +1,7 @@
 /** Which constraint a request asks for, and vLLM's complaints about the asking. */
+
 import type { Constraint } from '../../grammar/constraint.ts';
+import { stringifyExact } from '../../http/python-json.ts';
 import type { ResponseFormat, StructuredOutputs } from './chat-fields.ts';
 import { badRequest, lateBadRequest } from './errors.ts';
 import { isObject, pythonRepr } from './pydantic.ts';
@@ -47,7 +49,7 @@ function merge(format: ResponseFormat | undefined, structured: StructuredOutputs
   merged ??= { ...NOTHING };
   if (format.type === 'json_object') merged.json_object = true;
   else if (format.type === 'json_schema') merged.json = format.json_schema!.schema ?? merged.json;
-  else merged.structural_tag = JSON.stringify(format);
+  else merged.structural_tag = stringifyExact(format);
   return merged;
 }
 
@@ -124,7 +126,7 @@ export function readConstraint(
     );
   }
   if (json !== undefined && json !== null) {
-    return { kind: 'json', schema: typeof json === 'string' ? json : JSON.stringify(json) };
+    return { kind: 'json', schema: typeof json === 'string' ? json : stringifyExact(json) };
   }
   if (regex !== undefined) return { kind: 'regex', pattern: regex };
   if (choice !== undefined) {
