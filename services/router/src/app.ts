@@ -74,14 +74,14 @@ const WATCH_MS = 100;
 const POLL_FLEET_MS = 1_000;
 const CREDIT_POLL_MS = 100;
 const TOKENIZE_TIMEOUT_MS = 2_000;
+const CLOSING_MS = 5_000;
 const MAX_SALTS = 10_000;
 
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
   const { config, logger } = options;
   const clock = options.clock ?? systemClock;
   const random = options.random ?? systemRandom;
-  const graceMs = config.TOLLGATE_STOP_GRACE_MS + config.TOLLGATE_DRAIN_DELAY_MS;
-  const lifecycle = options.lifecycle ?? createLifecycle({ logger, graceMs: graceMs + 5_000 });
+  const lifecycle = options.lifecycle ?? createLifecycle({ logger, graceMs: stopWithinMs(config) });
   const registry = createRegistry('router', options.version ?? '0.0.0');
   const metrics = new RouterMetrics(registry);
 
@@ -386,6 +386,11 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       workers: fleet.snapshots().map((worker) => worker.running + worker.waiting + worker.pendingPrefillTokens),
     }),
   };
+}
+
+/** How long all stop steps together may take: the delay, the grace of requests and records, and closing. */
+export function stopWithinMs(config: RouterConfig): number {
+  return config.TOLLGATE_DRAIN_DELAY_MS + config.TOLLGATE_STOP_GRACE_MS + CLOSING_MS;
 }
 
 function listen(server: Server, address: { host: string; port: number }): Promise<void> {

@@ -1,21 +1,24 @@
 /** Entry of the router process. README -> here -> app.ts -> pipeline.ts is the way to the hot path. */
-
 import type { Environment } from '@tollgate/shared/runtime/config';
+import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger } from '@tollgate/shared/runtime/logger';
-import { startRouter } from './app.ts';
+import { startRouter, stopWithinMs } from './app.ts';
 import { processEnvironment, readConfig } from './config.ts';
 
-/** Runs until SIGTERM or SIGINT. Exit status 78 on a bad configuration, 1 when it could not start. */
+/** Runs until SIGTERM or SIGINT. Exit status 78 on a bad configuration, 1 when it could not start or stop in time. */
 export async function main(argv: readonly string[], env: Environment): Promise<void> {
   const config = readConfig(argv, env);
   const logger = createLogger({ service: 'router', level: config.LOG_LEVEL });
+  const lifecycle = createLifecycle({ logger, graceMs: stopWithinMs(config) });
+  const running = lifecycle.run();
   try {
-    const router = await startRouter({ config, logger });
-    await router.lifecycle.run();
+    const { url } = await startRouter({ config, logger, lifecycle });
+    // A supervisor that started this process with an IPC channel waits for this word.
+    process.send?.({ ready: true, url });
   } catch (error) {
-    logger.fatal({ err: error }, 'the router could not start');
-    process.exitCode = 1;
+    await lifecycle.fail(error);
   }
+  await running;
 }
 
 if (import.meta.main) await main(process.argv.slice(2), processEnvironment());

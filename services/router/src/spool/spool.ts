@@ -141,7 +141,7 @@ export class Spool {
     } catch (error) {
       this.logger.error({ err: error, records: left.length }, 'metering took no unconfirmed records');
       // One line per record: `tollgate usage import` reads them where the disk of this router is lost too.
-      for (const { input } of left) this.logger.error({ unconfirmed_usage: input.record }, 'unconfirmed_usage');
+      for (const { input } of left) this.logger.error({ record: input.record }, 'unconfirmed_usage');
       return left.length;
     }
   }
