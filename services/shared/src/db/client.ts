@@ -55,5 +55,7 @@ export function openDatabase(options: DatabaseOptions): Db {
   });
   // Without a listener a broken idle connection would end the process.
   pool.on('error', (error) => options.onError?.(error));
+  // Nor does the pool listen while a connection is lent; its query fails by itself, the second event must not be fatal.
+  pool.on('connect', (client) => void client.on('error', () => {}));
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
 }
