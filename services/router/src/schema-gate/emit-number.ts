@@ -1,5 +1,6 @@
 /** Numbers for the engine: whole bounds for integers, and bounds that its range grammars read rightly for the rest. */
 import type { EngineDialect } from './dialect.ts';
+import { emitEnum } from './emit-enum.ts';
 import type { EngineSchema, Note } from './enforceable.ts';
 import type { Flat } from './flat.ts';
 
@@ -16,14 +17,14 @@ export function emitNumeric(
   note: Note,
 ): EngineSchema | undefined {
   const whole = flat.multiples.filter(({ of }) => Number.isInteger(of));
-  if (type === 'integer' || whole.length > 0) return emitInteger(flat, note);
+  if (type === 'integer' || whole.length > 0) return emitInteger(flat, dialect, note);
   for (const { pointer } of flat.multiples) {
     note({ pointer, keyword: 'multipleOf', how: 'dropped', reason: 'not enforced by the engine' });
   }
   return emitFraction(flat, dialect, note);
 }
 
-function emitInteger(flat: Flat, note: Note): EngineSchema | undefined {
+function emitInteger(flat: Flat, dialect: EngineDialect, note: Note): EngineSchema | undefined {
   const low = Math.max(Math.ceil(flat.minimum), Math.floor(flat.exclusiveMinimum) + 1, -WIDEST);
   const high = Math.min(Math.floor(flat.maximum), Math.ceil(flat.exclusiveMaximum) - 1, WIDEST);
   if (
@@ -43,7 +44,7 @@ function emitInteger(flat: Flat, note: Note): EngineSchema | undefined {
       high,
       fractions.map(({ of }) => of),
     );
-    if (listed !== undefined) return listed.length === 0 ? undefined : { enum: listed };
+    if (listed !== undefined) return emitEnum(listed, fractions[0]!.pointer, dialect, note);
     for (const { pointer } of fractions) {
       note({ pointer, keyword: 'multipleOf', how: 'dropped', reason: 'not enforced by the engine' });
     }

@@ -1,5 +1,6 @@
 /** Strings for the engine: length, pattern and format become one pattern, since it takes only one of them. */
 import type { EngineDialect } from './dialect.ts';
+import { emitEnum } from './emit-enum.ts';
 import type { EngineSchema, Note } from './enforceable.ts';
 import type { Flat } from './flat.ts';
 import { FORMATS } from './formats.ts';
@@ -24,7 +25,7 @@ export function emitString(flat: Flat, dialect: EngineDialect, note: Note): Engi
   const listed = choice.keyword === 'pattern' ? literalStrings(choice.parsed) : undefined;
   if (listed !== undefined) {
     const kept = [...new Set(listed)].filter((text) => allows(flat, text) === 'yes');
-    return kept.length === 0 ? undefined : { enum: kept };
+    return emitEnum(kept, choice.pointer, dialect, note);
   }
   const made = emitPattern(choice.parsed, {
     minLength: flat.minLength,
@@ -71,6 +72,6 @@ function emitPlain(flat: Flat, note: Note): EngineSchema {
     return min === 0 ? { type: 'string' } : { type: 'string', pattern: anyTextPattern(min, Number.POSITIVE_INFINITY) };
   }
   if (flat.minLength === 0 && flat.maxLength === Number.POSITIVE_INFINITY) return { type: 'string' };
-  if (flat.maxLength === 0) return { enum: [''] } as EngineSchema;
+  if (flat.maxLength === 0) return { enum: [''] };
   return { type: 'string', pattern: anyTextPattern(flat.minLength, flat.maxLength) };
 }

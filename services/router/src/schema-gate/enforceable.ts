@@ -9,6 +9,7 @@
  */
 import { Alternatives } from './alternatives.ts';
 import type { EngineDialect } from './dialect.ts';
+import { emitEnum } from './emit-enum.ts';
 import { emitNumeric } from './emit-number.ts';
 import { emitString } from './emit-string.ts';
 import { prune } from './finite.ts';
@@ -146,7 +147,8 @@ class Builder {
       if (verdict === 'unsure') this.#dropped({ pointer: `${flat.pointer}/enum`, keyword: 'enum' });
       return verdict !== 'no';
     });
-    return kept.length === 0 ? [] : [{ enum: kept }];
+    const made = emitEnum(kept, `${flat.pointer}/enum`, this.#dialect, this.#note);
+    return made === undefined ? [] : [made];
   }
 
   #emitType(flat: Flat, type: TypeName, nesting: number): EngineSchema | undefined {

@@ -7,6 +7,7 @@ import type { CompileVerdict, GrammarCompilerPool } from './compiler.ts';
 import { type Constraint, choiceGrammar, type EngineConstraint, writeConstraint } from './constraint.ts';
 import type { EngineDialect } from './dialect.ts';
 import { type EngineSchema, enforceable, type Finding } from './enforceable.ts';
+import { meantKeyword } from './keywords.ts';
 import { DEFAULT_LIMITS, GRAMMAR_CHARS, type SchemaLimits } from './limits.ts';
 import { lint } from './lint.ts';
 import { Lru } from './lru.ts';
@@ -20,8 +21,8 @@ import { checkChoice, checkObject, checkRegex, compileCheck, type DocumentCheck 
 export interface SchemaRules {
   /** Keywords that the engine is not told: check the document after (openai), or refuse by name (dottxt). */
   unsupported: 'check_after' | 'refuse';
-  /** Keywords that no draft knows, other than `x-...`: an annotation, or refused by name. */
-  unknownKeywords: 'ignore' | 'refuse';
+  /** Keywords that no draft knows are annotations; refused by name where one is plainly a slip of a real one (`minimun`). */
+  unknownKeywords: 'ignore' | 'refuse_slips';
   /** Whether `strict: true` asks for OpenAI's subset. */
   strictSubset: boolean;
   /** Without `strict: true`: enforce all the same, or send the schema as a hint that is not checked. */
@@ -39,7 +40,7 @@ export const OPENAI_RULES: SchemaRules = {
 };
 export const DOTTXT_RULES: SchemaRules = {
   unsupported: 'refuse',
-  unknownKeywords: 'refuse',
+  unknownKeywords: 'refuse_slips',
   strictSubset: false,
   withoutStrict: 'enforce',
   schemaWithTools: 'refuse',
@@ -177,14 +178,7 @@ export class SchemaGate {
       if (rules.strictSubset && wanted.strict === true) checkStrictSubset(normalized);
       const { schema, findings } = enforceable(normalized, engine);
       if (rules.unsupported === 'refuse' && !hint) refuseDropped(findings);
-      const named = normalized.unknown.find(({ keyword }) => !keyword.startsWith('x-') && !keyword.startsWith('X-'));
-      if (rules.unknownKeywords === 'refuse' && named !== undefined && !hint) {
-        throw new SchemaProblem(
-          named.pointer,
-          named.keyword,
-          `"${named.keyword.slice(0, 64)}" is not a keyword that is supported`,
-        );
-      }
+      if (rules.unknownKeywords === 'refuse_slips' && !hint) refuseSlips(normalized.unknown);
       if (!hasAwkwardName(schema)) await this.#compile('schema', JSON.stringify(schema), wanted.param, 'schema');
       return {
         engineConstraint: writeConstraint({ kind: 'schema', schema, name: wanted.name }, engine),
@@ -259,6 +253,18 @@ function refuseDropped(findings: readonly Finding[]): void {
     dropped.keyword,
     `"${dropped.keyword}" is not supported here (${dropped.reason})`,
   );
+}
+
+function refuseSlips(unknown: readonly { pointer: string; keyword: string }[]): void {
+  for (const { pointer, keyword } of unknown) {
+    const meant = meantKeyword(keyword);
+    if (meant === undefined) continue;
+    throw new SchemaProblem(
+      pointer,
+      keyword,
+      `"${keyword.slice(0, 64)}" is no keyword of JSON Schema; "${meant}" may be meant`,
+    );
+  }
 }
 
 /** The WebAssembly build (not the workers') breaks over property names with a quote, backslash or control character. */

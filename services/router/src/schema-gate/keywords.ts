@@ -142,3 +142,29 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isSchema = (value: unknown): boolean => typeof value === 'boolean' || isMap(value);
 const isNames = (value: unknown): boolean => Array.isArray(value) && value.every((each) => typeof each === 'string');
+
+/**
+ * The keyword that an unknown one is probably a slip of (`minimun`, `additionalproperties`); undefined for names that mean something
+ * else to somebody. Names that begin with `x-`, `_` or `$` are somebody's own.
+ */
+export function meantKeyword(unknown: string): string | undefined {
+  if (/^[xX]-|^[_$]/.test(unknown) || unknown.length < 4) return undefined;
+  return Object.keys(ASSERTIONS).find((known) => {
+    if (known.toLowerCase() === unknown.toLowerCase()) return true;
+    return known.length >= 5 && distance(known, unknown) <= (known.length < 9 ? 1 : 2);
+  });
+}
+
+/** Letters to insert, drop or change. */
+function distance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 2) return 3;
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
