@@ -1,5 +1,7 @@
 /** The command line's manners: exit statuses and shapes, without any service running. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
@@ -90,4 +92,42 @@ test('a file to import that is not there is a usage error', async () => {
   writeFileSync(join(cwd, 'state.json'), JSON.stringify({ meteringUrl: 'http://127.0.0.1:1', serviceToken: 's' }));
   const { code, stderr } = await tollgate(['usage', 'import', join(cwd, 'none.log'), '--json'], { TOLLGATE_HOME: cwd });
   expect([code, JSON.parse(stderr).error.code]).toEqual([2, 'no_such_file']);
+});
+
+test('usage import posts records in batches with the service token; a refusal says to run it again', async () => {
+  const seen: { authorization: string | undefined; count: number }[] = [];
+  let status = 200;
+  // Metering's side of this call is tested with metering; here it only matters what is sent.
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => {
+      body += chunk;
+    });
+    request.on('end', () => {
+      const { records } = JSON.parse(body) as { records: string[] };
+      seen.push({ authorization: request.headers.authorization, count: records.length });
+      response
+        .writeHead(status, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ accepted: records.length }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const env = { TOLLGATE_METERING_URL: `http://127.0.0.1:${port}`, TOLLGATE_SERVICE_TOKEN: 'service-token' };
+  const file = join(cwd, 'router.log');
+  const line = (n: number) =>
+    JSON.stringify({ msg: 'unconfirmed_usage', record: JSON.stringify({ requestId: `req_${n}` }) });
+  const noise = '{"msg":"request","requestId":"req_x"}\nnot JSON\n';
+  writeFileSync(file, `${noise}${Array.from({ length: 450 }, (_, n) => line(n)).join('\n')}\n`);
+  try {
+    const { code, stdout } = await tollgate(['usage', 'import', file, '--json'], env);
+    expect([code, JSON.parse(stdout)]).toEqual([0, { read: 452, records: 450, accepted: 450 }]);
+    expect(seen).toEqual([200, 200, 50].map((count) => ({ authorization: 'Bearer service-token', count })));
+    status = 503;
+    const refused = await tollgate(['usage', 'import', file, '--json'], env);
+    expect([refused.code, refused.stdout, JSON.parse(refused.stderr).error.code]).toEqual([1, '', 'import_refused']);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });

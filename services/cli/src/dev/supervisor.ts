@@ -25,6 +25,8 @@ import type { DevOptions } from './types.ts';
 const STOP_GRACE_MS = 60_000;
 /** PGlite's first start unpacks a whole database. */
 const READY_LIMIT_MS = 60_000;
+/** A person who waits this long wants to know for what. */
+const SLOW_START_MS = 4_000;
 const OTHER_START_LIMIT_MS = 180_000;
 const LEFTOVER_GRACE_MS = 15_000;
 /** Lines of a failed child's log that are shown. */
@@ -125,7 +127,8 @@ function starter(home: Home, lifecycle: Lifecycle, logger: Logger, say: (line: s
       },
     });
     lifecycle.defer(plan.name, () => child.stop());
-    await child.untilReady(READY_LIMIT_MS);
+    const slow = setInterval(() => say(`${plan.name} is still starting`), SLOW_START_MS);
+    await child.untilReady(READY_LIMIT_MS).finally(() => clearInterval(slow));
     ready = true;
     say(`${plan.name} is ready (${((performance.now() - startMs) / 1000).toFixed(1)} s)`);
   };

@@ -16,6 +16,8 @@ export async function runChecks(context: Context): Promise<Check[]> {
     checkRedis(backend.redisUrl),
     checkPostgres(backend.databaseUrl),
     checkReady('router', backend.routerUrl, 'set TOLLGATE_ROUTER_URL, or run npm start'),
+    // Only those who run metering beside them know its address; its work shows in the other checks too.
+    backend.meteringUrl === null ? [] : checkReady('metering', backend.meteringUrl, ''),
     checkReady('console', backend.consoleUrl, 'set TOLLGATE_CONSOLE_URL, or run npm start'),
     checkWorkers(context),
   ]);
