@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 
 export interface Random {
   /** `count` random bytes. */
-  bytes(count: number): Uint8Array;
+  bytes(count: number): Uint8Array<ArrayBuffer>;
   /** A version 4 UUID in lower case. */
   uuid(): string;
   /** Uniform in [0, 1). */
