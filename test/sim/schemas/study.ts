@@ -9,17 +9,12 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { GrammarCompilerPool } from '../../../services/router/src/schema-gate/compiler.ts';
-import type { EngineDialect } from '../../../services/router/src/schema-gate/dialect.ts';
-import {
-  DOTTXT_RULES,
-  OPENAI_RULES,
-  SchemaGate,
-  type SchemaRules,
-} from '../../../services/router/src/schema-gate/gate.ts';
-import { StructuredAnswer } from '../../../services/router/src/schema-gate/outcome.ts';
-import { seededRandom } from '../../../services/shared/src/testkit/seeded-random.ts';
-import { GrammarSampler } from '../../../services/shared/src/xgrammar/sampler.ts';
+import { GrammarCompilerPool } from '@tollgate/router/schema-gate/compiler';
+import type { EngineDialect } from '@tollgate/router/schema-gate/dialect';
+import { DOTTXT_RULES, OPENAI_RULES, SchemaGate, type SchemaRules } from '@tollgate/router/schema-gate/gate';
+import { StructuredAnswer } from '@tollgate/router/schema-gate/outcome';
+import { seededRandom } from '@tollgate/shared/testkit/seeded-random';
+import { GrammarSampler } from '@tollgate/shared/xgrammar/sampler';
 import { oracle } from './oracle.ts';
 
 interface Row {

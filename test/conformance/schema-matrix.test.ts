@@ -1,0 +1,42 @@
+/** Each keyword of JSON Schema has one verdict: enforced, checked after, or refused with its JSON pointer and its name. */
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { GrammarCompilerPool } from '@tollgate/router/schema-gate/compiler';
+import type { EngineDialect } from '@tollgate/router/schema-gate/dialect';
+import { DOTTXT_RULES, OPENAI_RULES, SchemaGate, type SchemaRules } from '@tollgate/router/schema-gate/gate';
+import { SCHEMA_CASES } from './schema-cases.ts';
+
+const PINNED: EngineDialect = { engine: 'vllm', version: [0, 29], xgrammar: '0.2' };
+const compiler = new GrammarCompilerPool();
+const gate = new SchemaGate({ compiler });
+afterAll(() => compiler.close());
+
+async function verdict(schema: unknown, rules: SchemaRules): Promise<unknown> {
+  const body = { response_format: { type: 'json_schema', json_schema: { name: 'case', schema } } };
+  try {
+    const result = await gate.gate(body, rules, PINNED, false);
+    return result.verdict === 'enforced' ? 'enforced' : 'after';
+  } catch (error) {
+    const { code, param, message, metadata } = error as {
+      code: string;
+      param: string;
+      message: string;
+      metadata: { pointer: string; keyword: string };
+    };
+    expect(code).toBe('invalid_schema');
+    expect(param).toBe(`response_format.json_schema.schema${metadata.pointer}`);
+    expect(message).toContain(`"${metadata.keyword}"`);
+    return { refused: metadata.pointer, keyword: metadata.keyword };
+  }
+}
+
+describe('profile openai', () => {
+  test.each(SCHEMA_CASES.map((each) => [each.keyword, each] as const))('%s', async (_, each) => {
+    expect(await verdict(each.schema, OPENAI_RULES)).toEqual(each.openai);
+  });
+});
+
+describe('profile dottxt refuses by name what the engine is not told', () => {
+  test.each(SCHEMA_CASES.map((each) => [each.keyword, each] as const))('%s', async (_, each) => {
+    expect(await verdict(each.schema, DOTTXT_RULES)).toEqual(each.dottxt ?? each.openai);
+  });
+});
