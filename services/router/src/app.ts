@@ -33,6 +33,7 @@ import { createRoutes } from './http/routes.ts';
 import { routerIdentity } from './identity.ts';
 import { keyView } from './key-view.ts';
 import { RouterMetrics } from './metrics.ts';
+import { pooledBytes } from './random-pool.ts';
 import { Watch } from './relay/watch.ts';
 import { beatOf } from './settlement/beat.ts';
 import { Heartbeats, type LiveHold } from './settlement/heartbeats.ts';
@@ -197,6 +198,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
 
   // Requests.
+  const requestBytes = pooledBytes(random);
   const running = new Running(clock);
   let draining = false;
   const profile = openAiProfile(config.TOLLGATE_ERROR_DOCS_URL);
@@ -229,7 +231,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     profile,
     bodyLimitBytes: config.TOLLGATE_BODY_LIMIT_BYTES,
     open(endpoint, clientRequestId) {
-      const requestId = newId('req', (count) => random.bytes(count));
+      const requestId = newId('req', requestBytes);
       const ctx = new RequestContext(requestId, endpoint, profile, clock.monotonicMs(), clientRequestId);
       if (endpoint === '/chat/completions') {
         running.enter();

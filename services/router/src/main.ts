@@ -4,11 +4,12 @@ import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import { startRouter, stopWithinMs } from './app.ts';
 import { processEnvironment, readConfig } from './config.ts';
+import { LogOutput } from './log-output.ts';
 
 /** Runs until SIGTERM or SIGINT. Exit status 78 on a bad configuration, 1 when it could not start or stop in time. */
 export async function main(argv: readonly string[], env: Environment): Promise<void> {
   const config = readConfig(argv, env);
-  const logger = createLogger({ service: 'router', level: config.LOG_LEVEL });
+  const logger = createLogger({ service: 'router', level: config.LOG_LEVEL, destination: new LogOutput() });
   const lifecycle = createLifecycle({ logger, graceMs: stopWithinMs(config) });
   const running = lifecycle.run();
   try {

@@ -1,6 +1,5 @@
 /** What the router tells Prometheus. Labels are bounded: models of the catalogue, workers, closed unions; never a key. */
 
-import { nusdToUsd } from '@tollgate/shared/domain/money';
 import { Counter, Gauge, Histogram, type Registry } from '@tollgate/shared/runtime/metrics';
 import type { RequestContext } from './context.ts';
 import type { FleetMetrics } from './fleet/fleet.ts';
@@ -100,7 +99,7 @@ export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMe
     model.input.inc(ctx.counts.promptTokens ?? 0);
     model.output.inc(ctx.counts.completionTokens);
     model.cached.inc(ctx.counts.cachedTokens ?? 0);
-    model.settled.inc(Number(nusdToUsd(ctx.amountNusd)));
+    model.settled.inc(Number(ctx.amountNusd) / 1e9);
   }
 
   attempt(worker: string, result: string): void {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AppError } from '@tollgate/shared/domain/errors';
 import type { RequestContext } from '../context.ts';
+import { endStream } from '../relay/client-side.ts';
 import { errorHeaders } from './headers.ts';
 
 /**
@@ -17,15 +18,20 @@ export function sendError(
   if (response.destroyed || response.writableEnded) return;
   const body = JSON.stringify(ctx.profile.renderError(error));
   if (response.headersSent) {
-    response.end(`data: ${body}\n\n`);
+    endStream(response, `data: ${toLatin1(body)}\n\n`);
     return;
   }
   ctx.status = error.spec.status;
   const headers = errorHeaders(ctx, error);
-  const bytes = Buffer.from(body);
-  headers['content-length'] = String(bytes.length);
+  const text = toLatin1(body);
+  headers['content-length'] = String(text.length);
   // What is left of the body is not read: this connection cannot carry another request.
   if (!request.complete) headers.connection = 'close';
   response.writeHead(error.spec.status, headers);
-  response.end(request.method === 'HEAD' ? undefined : bytes);
+  response.end(request.method === 'HEAD' ? undefined : text, 'latin1');
+}
+
+/** UTF-8 bytes as latin1 text, one character per byte. */
+function toLatin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }

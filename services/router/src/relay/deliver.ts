@@ -62,7 +62,7 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
   if (!request || !text || !admission) throw new AppError('internal_error', { internal: 'deliver before admit' });
   let relay: Relay | null = null;
   let stopped: 'hold_lost' | 'drained' | null = null;
-  const client = new ClientSide(response, {
+  const client = new ClientSide(response, parts.limits.slowReaderMs, {
     gone: () => relay?.clientGone(),
     drained: () => relay?.clientDrained(),
   });

@@ -8,7 +8,8 @@ export interface PlainAnswer {
   finishReasons: (string | null)[];
   /** From the length of the text, when the engine told no counts. */
   guessedTokens: number;
-  body: Buffer;
+  /** latin1 text, one character per byte: the HTTP server writes head and text at once. */
+  body: string;
 }
 
 /** null when the bytes are not a completion. A choice that the worker aborted makes the whole answer unusable too. */
@@ -35,7 +36,7 @@ export function readPlainAnswer(body: Buffer): PlainAnswer | null {
     counts: finalCounts(parsed.usage),
     finishReasons,
     guessedTokens: Math.ceil(textLength(parsed) / 4),
-    body: healed ? Buffer.from(JSON.stringify(parsed)) : body,
+    body: (healed ? Buffer.from(JSON.stringify(parsed)) : body).toString('latin1'),
   };
 }
 

@@ -28,11 +28,7 @@ export class PlainRelay extends Relay {
     ctx.status = 200;
     ctx.outcome = 'served';
     ctx.answerStarted = true;
-    void this.complete(() => {
-      const all = headers();
-      all['content-length'] = String(answer.body.length);
-      client.endBody(200, all, answer.body);
-    });
+    void this.complete(() => client.answer(200, headers(), answer.body));
   }
 
   protected checkAnswer(nowMs: number): void {

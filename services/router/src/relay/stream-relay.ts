@@ -103,7 +103,7 @@ export class StreamRelay extends Relay {
     const { client, ctx, headers } = this.parts;
     if (client.headersSent) return;
     ctx.status = 200;
-    client.writeHead(200, headers());
+    client.start(200, headers());
   }
 
   private firstToken(): void {

@@ -1,5 +1,5 @@
 /**
- * Append-only files of lines. One write(2) per line, so that a line survives `kill -9` of the router the moment
+ * Append-only files of lines, written by write(2) at once, so that a line survives `kill -9` of the router the moment
  * `append` returns; what a crash of the machine may take is bounded by the group fsync (100 ms).
  *
  * A file goes when all its lines were released. A torn last line (machine crash, full disk) is skipped on reading.
@@ -92,13 +92,13 @@ export class SegmentLog {
   }
 
   /**
-   * Writes one line (without `\n`). Returns the file it went to.
-   * @throws {SpoolFullError} or the system's error; then nothing of the line stays.
+   * Writes lines (without `\n`) by one system call. Returns the file they went to.
+   * @throws {SpoolFullError} or the system's error; then nothing of them stays.
    */
-  append(line: string): Segment {
+  append(lines: readonly string[]): Segment {
     if (this.bytes >= this.options.maxBytes) throw new SpoolFullError('the spool is full');
     if (this.current.bytes >= this.options.segmentBytes) this.rotate();
-    const data = Buffer.from(`${line}\n`, 'utf8');
+    const data = Buffer.from(`${lines.join('\n')}\n`, 'utf8');
     try {
       const written = writeSync(this.fd, data);
       if (written !== data.length) throw new SpoolFullError('the disk took only a part of a record');
@@ -109,7 +109,7 @@ export class SegmentLog {
     }
     this.broken = null;
     this.current.bytes += data.length;
-    this.current.live++;
+    this.current.live += lines.length;
     this.dirty = true;
     return this.current;
   }

@@ -209,10 +209,10 @@ describe('the files', () => {
 
   test('that cannot be written say so, and are tried again', () => {
     const { log } = SegmentLog.open({ dir, segmentBytes: 100, maxBytes: 1_000 });
-    log.append('a');
+    log.append(['a']);
     log.close();
     // The file is closed under it: the next write fails as on a dead disk.
-    expect(() => log.append('b')).toThrow();
+    expect(() => log.append(['b'])).toThrow();
     expect(log.isWritable).toBe(false);
     log.recheck();
     expect(log.isWritable).toBe(false);

@@ -65,6 +65,7 @@ export class Spool {
   private readonly timers: Timer[] = [];
   private confirming = false;
   private redisAnswers = true;
+  private unwritten: { record: string; resolve: (segment: Segment | null) => void }[] = [];
 
   constructor(
     options: SpoolOptions,
@@ -108,11 +109,8 @@ export class Spool {
    */
   async settle(input: Omit<SettleInput, 'routerId'>): Promise<void> {
     const settle: SettleInput = { ...input, routerId: this.options.routerId };
-    let segment: Segment;
-    try {
-      segment = this.log.append(input.record);
-    } catch (error) {
-      this.logger.error({ err: error }, 'the spool took no record');
+    const segment = await this.write(input.record);
+    if (segment === null) {
       await this.port.settle(settle);
       return;
     }
@@ -120,6 +118,26 @@ export class Spool {
     // Nobody else has the record while Redis is silent: it goes to the disk now, not with the group.
     if (!this.redisAnswers) this.sync();
     void this.send(entry);
+  }
+
+  /** The file that the record went to; null = the disk took nothing. Records of one moment share a system call. */
+  private write(record: string): Promise<Segment | null> {
+    return new Promise((resolve) => {
+      if (this.unwritten.length === 0) setImmediate(() => this.writeAll());
+      this.unwritten.push({ record, resolve });
+    });
+  }
+
+  private writeAll(): void {
+    const batch = this.unwritten;
+    this.unwritten = [];
+    let segment: Segment | null = null;
+    try {
+      segment = this.log.append(batch.map((item) => item.record));
+    } catch (error) {
+      this.logger.error({ err: error, records: batch.length }, 'the spool took no records');
+    }
+    for (const item of batch) item.resolve(segment);
   }
 
   /**
@@ -148,6 +166,7 @@ export class Spool {
 
   close(): void {
     for (const timer of this.timers) timer.cancel();
+    if (this.unwritten.length > 0) this.writeAll();
     this.log.close();
   }
 

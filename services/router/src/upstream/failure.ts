@@ -57,8 +57,14 @@ export function isReplaySafe(failure: WorkerFailure, answerStarted: boolean): bo
 
 /** The error that a client gets for a failure that was not healed. */
 export function failureError(failure: WorkerFailure, answerStarted: boolean): AppError {
-  return new AppError(failureCode(failure, answerStarted), { internal: `${failure.reason}: ${failure.detail}` });
+  const internal = `${failure.reason}: ${failure.detail}`;
+  if (failure.reason === 'hold_lost' && answerStarted) {
+    return new AppError('credit_unavailable', { internal, message: HOLD_LOST });
+  }
+  return new AppError(failureCode(failure, answerStarted), { internal });
 }
+
+const HOLD_LOST = 'The answer was ended because its credit could not be renewed. What was delivered is billed.';
 
 function failureCode({ reason, status }: WorkerFailure, answerStarted: boolean): ErrorCode {
   switch (reason) {
