@@ -311,6 +311,47 @@ describe('faults', () => {
   });
 });
 
+describe('bad habits on demand', () => {
+  const schema = {
+    type: 'object',
+    properties: { city: { type: 'string' }, n: { type: 'integer' } },
+    required: ['city', 'n'],
+  };
+  const body = {
+    messages: MESSAGES,
+    seed: 2,
+    max_tokens: 80,
+    response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
+  };
+  const ask = async (fault: string, extra: Body = {}) =>
+    (
+      (await (
+        await post('/v1/chat/completions', { ...body, ...extra }, { 'x-devworker-fault': fault })
+      ).json()) as ChatAnswer
+    ).choices[0]!;
+
+  test('white space without end is cut by max_tokens, a finite run leaves the document whole', async () => {
+    expect(await ask('whitespace;count=0')).toMatchObject({
+      finish_reason: 'length',
+      message: { content: expect.stringMatching(/:\n+$/) },
+    });
+    const finite = await ask('whitespace;count=9');
+    expect(finite.message.content).toContain('\r\n\r\n');
+    expect(JSON.parse(finite.message.content!)).toMatchObject({ n: expect.any(Number) });
+  });
+
+  test('a special token leaks into a string, a number becomes infinite', async () => {
+    expect(JSON.parse((await ask('leak')).message.content!).city).toContain('<|endoftext|>');
+    expect(JSON.parse((await ask('huge-number')).message.content!).n).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('a thought without end leaves no content, and no grammar is ever applied', async () => {
+    const choice = await ask('endless-thought', { chat_template_kwargs: { enable_thinking: true } });
+    expect(choice).toMatchObject({ finish_reason: 'length', message: { content: null } });
+    expect(choice.message.reasoning!.length).toBeGreaterThan(100);
+  });
+});
+
 describe('embeddings', () => {
   const embed = async (input: unknown, extra: Body = {}) =>
     (await (await post('/v1/embeddings', { model: 'Qwen/Qwen3-Embedding-0.6B', input, ...extra })).json()) as {

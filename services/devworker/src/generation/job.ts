@@ -14,6 +14,10 @@ export interface FixedText {
   text: string;
   /** False: the grammar never came to an end; the answer then runs on in white space, as real engines do. */
   complete: boolean;
+  /** What it runs on in, when it is not complete. Default: spaces. */
+  filler?: string;
+  /** Special tokens written out in the text are meant as such. */
+  special?: boolean;
 }
 
 export interface Job {
@@ -40,6 +44,8 @@ export interface Job {
   repetition: RepetitionRule | undefined;
   /** The answer begins inside a thought. */
   thinking: boolean;
+  /** The thought never ends. */
+  endlessThought: boolean;
   constraint: Constraint | undefined;
   tools: readonly ToolSpec[];
   /** none: tools are not looked at. forced: the answer is tool calls and nothing else. */
@@ -70,6 +76,7 @@ export const PLAIN_JOB: Omit<Job, 'promptIds' | 'promptText' | 'maxTokens'> = {
   badWords: [],
   repetition: undefined,
   thinking: false,
+  endlessThought: false,
   constraint: undefined,
   tools: [],
   toolMode: 'none',

@@ -50,6 +50,21 @@ function listPlan(ids: readonly number[], after: number): TokenPlan {
   return { next: () => (at < ids.length ? ids[at++]! : after) };
 }
 
+function fixedPlan(tokenizer: Tokenizer, fixed: FixedText): TokenPlan {
+  const ids = fixed.special ? tokenizer.encode(fixed.text) : tokenizer.encodePlain(fixed.text);
+  return listPlan(ids, fixed.complete ? END : tokenizer.encodePlain(fixed.filler ?? ' ')[0]!);
+}
+
+/** A thought that always finds one more sentence. */
+function endless(plan: TokenPlan): TokenPlan {
+  return {
+    next() {
+      const id = plan.next();
+      return id === END ? plan.next() : id;
+    },
+  };
+}
+
 /** A thought, `</think>`, then what follows it. */
 function afterThought(thought: TokenPlan, rest: TokenPlan): TokenPlan {
   let thinking = true;
@@ -98,11 +113,10 @@ export function createPlan(tokenizer: Tokenizer, job: Job, seed: number, fixed: 
   const skip = (id: number) => banned.has(id);
   const topics = topicsOf(job.lastUserText);
   const rest =
-    fixed === undefined
-      ? writerPlan(tokenizer, answerWriter(seed, topics), skip)
-      : listPlan(tokenizer.encodePlain(fixed.text), fixed.complete ? END : tokenizer.encodePlain(' ')[0]!);
+    fixed === undefined ? writerPlan(tokenizer, answerWriter(seed, topics), skip) : fixedPlan(tokenizer, fixed);
   // A bias towards the end of the thought ends it before it begins.
   if (job.thinking && (job.logitBias.get(TOKEN.endThink) ?? 0) > 5) return afterThought(listPlan([], END), rest);
   if (!job.thinking) return rest;
+  if (job.endlessThought) return endless(writerPlan(tokenizer, answerWriter(seed, topics), skip));
   return afterThought(writerPlan(tokenizer, thoughtWriter(seed, topics), skip), rest);
 }

@@ -11,7 +11,7 @@ import type { FixedText } from '../generation/job.ts';
 import { type Run, startRun } from '../generation/run.ts';
 import { createSender, type Fault } from './faults.ts';
 import { loadHeader } from './load-header.ts';
-import { decodeFixed } from './prepare.ts';
+import { decodeWithQuirk } from './prepare.ts';
 import { beginStream, sendBody } from './respond.ts';
 import type { Worker } from './worker.ts';
 
@@ -45,7 +45,7 @@ export async function handleChat(
   const left = watchForLeaving(res);
   try {
     prepared = prepareChat(body, modelContext(worker));
-    fixed = await decodeFixed(worker, prepared.job, freshSeed);
+    fixed = await decodeWithQuirk(worker, prepared.job, freshSeed, fault);
   } catch (error) {
     if (!(error instanceof ApiError) || !error.late || !wantsStream(body)) throw error;
     // The engine's input processor refuses only after the stream has begun.

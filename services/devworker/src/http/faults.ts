@@ -15,7 +15,14 @@
  *   no-usage                                  a stream without its usage chunk
  *   comments                                  a comment line before every event
  *   crlf                                      lines end with CRLF
+ *
+ * Bad habits of models (`generation/quirks.ts`), for answers that are JSON or tool calls:
+ *   whitespace;count=9 | whitespace;count=0   line breaks after the first colon, 0: without end
+ *   leak                                      a special token inside the first string
+ *   huge-number                               784e243551 for the first number
+ *   endless-thought                           a thought that never ends
  */
+import { QUIRKS } from '../generation/quirks.ts';
 import type { ChunkWriter } from './respond.ts';
 
 export const FAULT_KINDS = [
@@ -32,6 +39,7 @@ export const FAULT_KINDS = [
   'no-usage',
   'comments',
   'crlf',
+  ...QUIRKS,
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];

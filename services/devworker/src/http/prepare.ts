@@ -3,9 +3,11 @@ import { lateBadRequest } from '../dialects/vllm/errors.ts';
 import { explainRefusal } from '../dialects/vllm/grammar-errors.ts';
 import type { FixedText, Job } from '../generation/job.ts';
 import { seedOf } from '../generation/plan.ts';
+import { applyQuirk, QUIRKS } from '../generation/quirks.ts';
 import { CALL_SUFFIX, callPrefix, type ToolSpec, toolsToCall } from '../generation/tools.ts';
 import { ConstraintError } from '../grammar/constraint.ts';
 import { drawFrom, mixInt } from '../model/seeded.ts';
+import type { Fault } from './faults.ts';
 import type { Worker } from './worker.ts';
 
 /** Bytes per token, below what the tokenizer's own text gives: a document should end well before its limit. */
@@ -23,6 +25,20 @@ async function decodeArguments(worker: Worker, tool: ToolSpec, seed: number, max
       ? ({ kind: 'json_object' } as const)
       : ({ kind: 'json', schema: tool.parameters } as const);
   return (await worker.grammar.decode({ constraint, seed, softLimit: softLimit(maxTokens) })).text;
+}
+
+/** Decodes, then lets the quirk that a fault asked for spoil the result. */
+export async function decodeWithQuirk(
+  worker: Worker,
+  job: Job,
+  freshSeed: number,
+  fault: Fault | undefined,
+): Promise<(FixedText | undefined)[]> {
+  const quirk = QUIRKS.find((name) => name === fault?.kind);
+  if (quirk === 'endless-thought') job.endlessThought = true;
+  const fixed = await decodeFixed(worker, job, freshSeed);
+  if (!quirk) return fixed;
+  return fixed.map((text) => text && applyQuirk(text, quirk, fault!.count));
 }
 
 /** Per choice: the text it must produce, or undefined for free text. Throws a late ApiError when a grammar is refused. */

@@ -200,6 +200,7 @@ export function prepareChat(body: unknown, context: ModelContext): Prepared<Chat
       },
       // A prompt that does not open an assistant's turn has no thought to begin.
       thinking: thinking && !continued,
+      endlessThought: false,
       constraint: toolChoice === 'required' || toolChoice === 'named' ? undefined : constraint,
       tools: toolSpecs(fields),
       toolMode: toolChoice === 'none' ? 'none' : toolChoice === 'auto' ? 'auto' : 'forced',
