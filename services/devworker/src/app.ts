@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { DevworkerConfig } from './config.ts';
+import { DIALECTS, type DialectName } from './dialects/index.ts';
 import { createMetrics } from './dialects/vllm/metrics.ts';
 import { realTimeClock } from './engine/clock.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
@@ -20,6 +21,8 @@ export interface DevworkerOptions {
   host?: string;
   /** Default 0: any free port. */
   port?: number;
+  /** What it speaks. Default vllm. */
+  dialect?: DialectName;
   /** Default `Qwen/Qwen3-30B-A3B-FP8`. */
   model?: string;
   /** `root` in /v1/models: where the weights came from. Default: the model's id. */
@@ -53,6 +56,7 @@ export function optionsOf(config: DevworkerConfig): DevworkerOptions {
   return {
     host,
     port,
+    dialect: config.TOLLGATE_DEVWORKER_DIALECT,
     model: config.TOLLGATE_DEVWORKER_MODEL,
     embeddingModel: config.TOLLGATE_DEVWORKER_EMBEDDING_MODEL,
     maxModelLen: config.TOLLGATE_DEVWORKER_MAX_MODEL_LEN,
@@ -87,12 +91,13 @@ export async function startDevworker(options: DevworkerOptions = {}): Promise<De
   const blockSize = options.blockSize ?? 16;
   const gpu = GPUS[options.gpu ?? 'h100'];
   const host = options.host ?? '127.0.0.1';
+  const maxSequences = options.maxSequences ?? 256;
   const engine = createEngine({
     clock: realTimeClock(speed),
     cost: gpu.cost,
     kvTokens: options.kvTokens ?? gpu.kvTokens,
     blockSize,
-    maxSequences: options.maxSequences ?? 256,
+    maxSequences,
     maxBatchedTokens: options.maxBatchedTokens ?? 8192,
   });
   const grammar = createGrammarClient();
@@ -106,7 +111,10 @@ export async function startDevworker(options: DevworkerOptions = {}): Promise<De
       thinkingByDefault: options.thinkingByDefault ?? false,
       speed,
       blockSize,
+      maxSequences,
     },
+    dialect: DIALECTS[options.dialect ?? 'vllm'],
+    running: new Map(),
     engine,
     tokenizer: defaultTokenizer(),
     grammar,

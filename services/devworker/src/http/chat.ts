@@ -1,9 +1,8 @@
 /** POST /v1/chat/completions. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { chatBody } from '../dialects/vllm/chat-plain.ts';
-import { type ChatStyle, type ModelContext, type Prepared, prepareChat } from '../dialects/vllm/chat-request.ts';
-import { createChatStream } from '../dialects/vllm/chat-stream.ts';
-import { ApiError, errorEvent } from '../dialects/vllm/errors.ts';
+import type { ModelContext, Prepared } from '../dialects/dialect.ts';
+import type { ChatStyle } from '../dialects/vllm/chat-request.ts';
+import { ApiError } from '../dialects/vllm/errors.ts';
 import type { Counts } from '../dialects/vllm/usage.ts';
 import type { Seen } from '../engine/engine.ts';
 import type { ChoiceState } from '../generation/choice.ts';
@@ -39,18 +38,19 @@ export async function handleChat(
   body: unknown,
   fault: Fault | undefined,
 ): Promise<void> {
+  const { dialect } = worker;
   let prepared: Prepared<ChatStyle>;
   let fixed: (FixedText | undefined)[];
   const freshSeed = worker.randomSeed();
   const left = watchForLeaving(res);
   try {
-    prepared = prepareChat(body, modelContext(worker));
+    prepared = dialect.prepareChat(body, modelContext(worker));
     fixed = await decodeWithQuirk(worker, prepared.job, freshSeed, fault);
   } catch (error) {
     if (!(error instanceof ApiError) || !error.late || !wantsStream(body)) throw error;
     // The engine's input processor refuses only after the stream has begun.
     const writer = beginStream(res);
-    writer.write(errorEvent(error));
+    writer.write(dialect.errorEvent(error));
     writer.write('data: [DONE]\n\n');
     writer.end();
     return;
@@ -58,9 +58,12 @@ export async function handleChat(
   if (left.gone) return;
   const { job, style } = prepared;
   const header = req.headers['x-request-id'];
-  const requestId = `chatcmpl-${typeof header === 'string' && header !== '' ? header : (style.requestId ?? worker.randomId())}`;
-  const createdS = worker.epochSeconds();
-  const toolCallId = () => `chatcmpl-tool-${worker.randomId()}`;
+  const asked = typeof header === 'string' && header !== '' ? header : undefined;
+  const requestId = dialect.requestId(style, asked, worker.randomId());
+  const startedS = worker.epochSeconds();
+  // vLLM stamps a request once, SGLang every chunk.
+  const createdS = dialect.name === 'vllm' ? () => startedS : worker.epochSeconds;
+  const toolCallId = () => dialect.toolCallId(worker.randomId());
   const { tokenizer, fingerprint } = worker;
   const seen: Seen[] = [];
 
@@ -68,8 +71,14 @@ export async function handleChat(
     let run: Run | undefined;
     const shared = { id: requestId, createdS, fingerprint, style, tokenizer, promptIds: job.promptIds, toolCallId };
     const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
-    const stream = sender && createChatStream({ ...shared, n: job.n, send: (event) => sender.send(event) });
-    left.onGone = () => recordAbort(worker, requestId, run ? [run] : []);
+    const stream = sender && dialect.createChatStream({ ...shared, n: job.n, send: (event) => sender.send(event) });
+    const abort = () => recordAbort(worker, requestId, run ? [run] : []);
+    const delayMs = style.stream ? dialect.abortDelayMs : 0;
+    left.onGone = delayMs === 0 ? abort : () => void setTimeout(abort, delayMs).unref();
+    worker.running.set(requestId, () => {
+      run?.abort();
+      res.destroy();
+    });
     worker.metrics.onRequest(job.n, job.maxTokens);
     run = startRun({
       engine: worker.engine,
@@ -86,6 +95,7 @@ export async function handleChat(
         },
         onEnd() {
           const counts = countTokens(job.promptIds.length, run!.choices, seen);
+          worker.running.delete(requestId);
           const aborted = run!.choices.some((choice) => choice.finish === undefined);
           recordTotals(worker, counts, aborted);
           if (aborted) {
@@ -96,7 +106,7 @@ export async function handleChat(
             stream.onEnd(counts);
             sender.end();
           } else {
-            const answer = chatBody({ ...shared, choices: run!.choices, counts });
+            const answer = dialect.chatBody({ ...shared, choices: run!.choices, counts });
             sendBody(res, 200, answer, { before: loadHeader(req, worker) });
           }
           resolve();

@@ -14,6 +14,17 @@ import {
   handleTokenize,
   handleVersion,
 } from './info.ts';
+import {
+  answerSglangModel,
+  handleAbortRequest,
+  handleLoads,
+  handleModelInfo,
+  handleServerInfo,
+  handleSglangHealth,
+  handleSglangMetrics,
+  handleSglangModels,
+  handleSglangTokenize,
+} from './sglang-info.ts';
 import type { Worker } from './worker.ts';
 
 export interface Route {
@@ -29,32 +40,60 @@ export interface Route {
 }
 
 const read = (handle: Route['handle']): Route => ({ generates: false, handle });
-const generate = (handle: Route['handle']): Route => ({ generates: true, handle });
 
-export const ROUTES: ReadonlyMap<string, ReadonlyMap<string, Route>> = new Map([
-  ['/v1/chat/completions', new Map([['POST', generate(handleChat)]])],
-  ['/v1/completions', new Map([['POST', generate(handleCompletions)]])],
-  ['/v1/embeddings', new Map([['POST', generate(handleEmbeddings)]])],
-  ['/tokenize', new Map([['POST', read(handleTokenize)]])],
-  ['/detokenize', new Map([['POST', read(handleDetokenize)]])],
-  ['/metrics', new Map([['GET', read(handleMetrics)]])],
-  ['/v1/models', new Map([['GET', read(handleModels)]])],
-  ['/health', new Map([['GET', read(handleHealth)]])],
-  [
-    '/ping',
-    new Map([
-      ['GET', read(handleHealth)],
-      ['POST', read(handleHealth)],
-    ]),
-  ],
-  ['/version', new Map([['GET', read(handleVersion)]])],
-  ['/load', new Map([['GET', read(handleLoad)]])],
-  ['/devworker/state', new Map([['GET', read(handleState)]])],
-  [
-    '/devworker/faults',
-    new Map([
-      ['GET', read(handleState)],
-      ['POST', read(handleFaults)],
-    ]),
-  ],
-]);
+type Methods = ReadonlyMap<string, Route>;
+
+const get = (handle: Route['handle']): [string, Route] => ['GET', read(handle)];
+const post = (handle: Route['handle']): [string, Route] => ['POST', read(handle)];
+const run = (handle: Route['handle']): [string, Route] => ['POST', { generates: true, handle }];
+const table = (routes: Record<string, [string, Route][]>): Map<string, Methods> =>
+  new Map(Object.entries(routes).map(([path, methods]) => [path, new Map(methods)]));
+
+const COMMON = {
+  '/v1/chat/completions': [run(handleChat)],
+  '/v1/embeddings': [run(handleEmbeddings)],
+  '/devworker/state': [get(handleState)],
+  '/devworker/faults': [get(handleState), post(handleFaults)],
+};
+
+const VLLM = table({
+  ...COMMON,
+  '/v1/completions': [run(handleCompletions)],
+  '/v1/models': [get(handleModels)],
+  '/tokenize': [post(handleTokenize)],
+  '/detokenize': [post(handleDetokenize)],
+  '/health': [get(handleHealth)],
+  '/ping': [get(handleHealth), post(handleHealth)],
+  '/version': [get(handleVersion)],
+  '/load': [get(handleLoad)],
+  '/metrics': [get(handleMetrics)],
+});
+
+const SGLANG = table({
+  ...COMMON,
+  '/v1/models': [get(handleSglangModels)],
+  '/model_info': [get(handleModelInfo)],
+  '/get_model_info': [get(handleModelInfo)],
+  '/server_info': [get(handleServerInfo)],
+  '/get_server_info': [get(handleServerInfo)],
+  '/v1/loads': [get(handleLoads)],
+  '/health': [get(handleSglangHealth)],
+  '/health_generate': [get(handleSglangHealth)],
+  '/metrics': [get(handleSglangMetrics)],
+  '/abort_request': [post(handleAbortRequest)],
+  '/tokenize': [post(handleSglangTokenize)],
+  '/v1/tokenize': [post(handleSglangTokenize)],
+  '/detokenize': [post(handleDetokenize)],
+});
+
+const MODEL_PREFIX = '/v1/models/';
+
+/** The methods of a path, or undefined when the worker does not serve it. */
+export function findRoute(worker: Worker, path: string): Methods | undefined {
+  if (worker.dialect.name === 'vllm') return VLLM.get(path);
+  if (path.startsWith(MODEL_PREFIX)) {
+    const id = decodeURIComponent(path.slice(MODEL_PREFIX.length));
+    return new Map([get((asked, _req, res) => answerSglangModel(asked, id, res))]);
+  }
+  return SGLANG.get(path);
+}

@@ -1,11 +1,11 @@
 /** The HTTP server of one worker: reads bodies, finds the route, answers errors in the real server's words. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { ApiError, errorBody } from '../dialects/vllm/errors.ts';
+import { ApiError } from '../dialects/vllm/errors.ts';
 import { type FieldError, validationError } from '../dialects/vllm/pydantic.ts';
 import { FAULT_HEADER, type Fault, parseFault } from './faults.ts';
 import { JsonDecodeError, JsonTooDeepError, parsePythonJson } from './python-json.ts';
 import { sendBody } from './respond.ts';
-import { ROUTES, type Route } from './routes.ts';
+import { findRoute } from './routes.ts';
 import type { Worker } from './worker.ts';
 
 /** uvicorn closes an idle connection after 5 s. */
@@ -50,7 +50,8 @@ function parseBody(req: IncomingMessage, text: string, optional: boolean): unkno
   }
 }
 
-function answerError(res: ServerResponse, error: unknown): void {
+function answerError(worker: Worker, res: ServerResponse, error: unknown): void {
+  const { errorBody } = worker.dialect;
   if (error instanceof ApiError) sendBody(res, error.status, errorBody(error));
   else if (error instanceof JsonTooDeepError) sendBody(res, 400, '{"detail":"There was an error parsing the body"}');
   else sendBody(res, 500, errorBody(new ApiError(500, 'InternalServerError', 'Internal server error')));
@@ -80,7 +81,7 @@ function faultOf(worker: Worker, req: IncomingMessage): Fault | undefined {
 }
 
 /** Deals with faults that strike before the route. True: the request has been dealt with. */
-function strikeEarly(fault: Fault | undefined, res: ServerResponse): boolean {
+function strikeEarly(worker: Worker, fault: Fault | undefined, res: ServerResponse): boolean {
   if (!fault) return false;
   if (fault.kind === 'refuse' || (fault.kind === 'die' && fault.at === 'headers')) {
     res.destroy();
@@ -88,7 +89,11 @@ function strikeEarly(fault: Fault | undefined, res: ServerResponse): boolean {
   }
   if (fault.kind === 'hang' && fault.at === 'headers') return true;
   if (fault.kind === 'status') {
-    sendBody(res, fault.code, errorBody(new ApiError(fault.code, 'InternalServerError', 'Internal server error')));
+    sendBody(
+      res,
+      fault.code,
+      worker.dialect.errorBody(new ApiError(fault.code, 'InternalServerError', 'Internal server error')),
+    );
     return true;
   }
   return false;
@@ -101,7 +106,7 @@ async function handle(worker: Worker, req: IncomingMessage, res: ServerResponse)
     answerPreflight(res);
     return;
   }
-  const methods: ReadonlyMap<string, Route> | undefined = ROUTES.get(path);
+  const methods = findRoute(worker, path);
   if (!methods) {
     sendBody(res, 404, '{"detail":"Not Found"}');
     return;
@@ -123,7 +128,7 @@ async function handle(worker: Worker, req: IncomingMessage, res: ServerResponse)
     return;
   }
   const fault = faultOf(worker, req);
-  if (strikeEarly(fault, res)) return;
+  if (strikeEarly(worker, fault, res)) return;
   worker.openRequests++;
   worker.totals.requests++;
   try {
@@ -138,7 +143,7 @@ async function handle(worker: Worker, req: IncomingMessage, res: ServerResponse)
 
 export function createWorkerServer(worker: Worker): Server {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true, requestTimeout: 0 }, (req, res) => {
-    handle(worker, req, res).catch((error) => answerError(res, error));
+    handle(worker, req, res).catch((error) => answerError(worker, res, error));
   });
   return server;
 }

@@ -1,5 +1,6 @@
 /** What the routes of one worker share: its model, engine, counters and faults. */
 
+import type { Dialect } from '../dialects/dialect.ts';
 import type { Metrics } from '../dialects/vllm/metrics.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { GrammarClient } from '../grammar/client.ts';
@@ -15,6 +16,7 @@ export interface WorkerSettings {
   thinkingByDefault: boolean;
   speed: number;
   blockSize: number;
+  maxSequences: number;
 }
 
 /** What happened to one aborted request. Times are milliseconds since the worker started. */
@@ -41,6 +43,9 @@ export interface Totals {
 
 export interface Worker {
   settings: WorkerSettings;
+  dialect: Dialect;
+  /** How to abort what is under way, by request id. */
+  running: Map<string, () => void>;
   engine: Engine;
   tokenizer: Tokenizer;
   grammar: GrammarClient;

@@ -1,23 +1,11 @@
 /** Writes a whole chat answer as vLLM 0.29 does. */
 import type { ChoiceState } from '../../generation/choice.ts';
 import { parseFinishedCalls } from '../../generation/hermes.ts';
-import type { Tokenizer } from '../../model/bpe.ts';
+import type { ChatPlainOptions } from '../dialect.ts';
 import type { ChatStyle } from './chat-request.ts';
 import { pythonJson } from './errors.ts';
 import { contentLogprob, promptLogprobs } from './logprobs.ts';
-import { type Counts, plainUsage } from './usage.ts';
-
-export interface ChatPlainOptions {
-  id: string;
-  createdS: number;
-  fingerprint: string;
-  style: ChatStyle;
-  tokenizer: Tokenizer;
-  promptIds: readonly number[];
-  choices: readonly ChoiceState[];
-  counts: Counts;
-  toolCallId(): string;
-}
+import { plainUsage } from './usage.ts';
 
 interface Reading {
   content: string | null;
@@ -89,7 +77,7 @@ export function chatBody(options: ChatPlainOptions): string {
   return JSON.stringify({
     id: options.id,
     object: 'chat.completion',
-    created: options.createdS,
+    created: options.createdS(),
     model: style.model,
     choices,
     service_tier: null,

@@ -1,24 +1,15 @@
 /** POST /v1/chat/completions: from the parsed body to a job and to how its answer is written. */
 
-import type { Job } from '../../generation/job.ts';
 import type { ToolSpec } from '../../generation/tools.ts';
 import { stringifyExact } from '../../http/python-json.ts';
-import type { Tokenizer } from '../../model/bpe.ts';
 import { renderChat } from '../../model/template.ts';
+import type { ModelContext, Prepared } from '../dialect.ts';
 import { type ChatFields, readChatFields } from './chat-fields.ts';
 import { badRequest, unknownModel } from './errors.ts';
 import { type Message, readMessages } from './messages.ts';
 import { type FieldError, isObject, type Reader, validationError } from './pydantic.ts';
 import { checkLate, checkSampling, DEFAULT_TEMPERATURE, encodePrompt, readLogitBias } from './sampling.ts';
 import { checkStructuredRaw, readConstraint } from './structured.ts';
-
-export interface ModelContext {
-  tokenizer: Tokenizer;
-  model: string;
-  maxModelLen: number;
-  /** Thinking when the request does not say. */
-  thinkingByDefault: boolean;
-}
 
 /** How the answer to a chat request is written. */
 export interface ChatStyle {
@@ -43,11 +34,6 @@ export interface ChatStyle {
   hasTools: boolean;
   parallelToolCalls: boolean;
   requestId: string | undefined;
-}
-
-export interface Prepared<S> {
-  job: Job;
-  style: S;
 }
 
 /** Runs a reader over a body and throws all its field errors together. */

@@ -1,30 +1,9 @@
 /** Writes a chat answer as vLLM 0.29 streams it: role chunks when the first token exists, deltas, finish, usage. */
 import type { ChoiceState } from '../../generation/choice.ts';
 import { createHermesReader, type HermesReader } from '../../generation/hermes.ts';
-import type { Tokenizer } from '../../model/bpe.ts';
-import type { ChatStyle } from './chat-request.ts';
+import type { ChatStream, ChatStreamOptions } from '../dialect.ts';
 import { contentLogprob } from './logprobs.ts';
-import { type Counts, chunkUsage, finalStreamUsage } from './usage.ts';
-
-export interface ChatStreamOptions {
-  id: string;
-  createdS: number;
-  fingerprint: string;
-  style: ChatStyle;
-  tokenizer: Tokenizer;
-  promptIds: readonly number[];
-  n: number;
-  /** Sends one event. */
-  send(event: string): void;
-  /** A new id for a tool call. */
-  toolCallId(): string;
-}
-
-export interface ChatStream {
-  onToken(choice: ChoiceState): void;
-  /** All choices are over: usage chunk and `[DONE]`. */
-  onEnd(counts: Counts): void;
-}
+import { chunkUsage, finalStreamUsage } from './usage.ts';
 
 interface Track {
   reader: HermesReader | undefined;
@@ -39,7 +18,7 @@ interface Track {
 
 export function createChatStream(options: ChatStreamOptions): ChatStream {
   const { style, tokenizer, send } = options;
-  const head = `data: {"id":${JSON.stringify(options.id)},"object":"chat.completion.chunk","created":${options.createdS},"model":${JSON.stringify(style.model)},"choices":[`;
+  const head = `data: {"id":${JSON.stringify(options.id)},"object":"chat.completion.chunk","created":${options.createdS()},"model":${JSON.stringify(style.model)},"choices":[`;
   const heads = Array.from({ length: options.n }, (_, index) => `${head}{"index":${index},"delta":`);
   const promptTokens = options.promptIds.length;
   const fingerprint = `,"system_fingerprint":${JSON.stringify(options.fingerprint)}`;

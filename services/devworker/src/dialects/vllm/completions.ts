@@ -2,8 +2,9 @@
 import type { ChoiceState } from '../../generation/choice.ts';
 import { type Job, PLAIN_JOB } from '../../generation/job.ts';
 import type { Tokenizer } from '../../model/bpe.ts';
+import type { ModelContext } from '../dialect.ts';
 import { type CompletionFields, readCompletionFields } from './chat-fields.ts';
-import { type ModelContext, readBody } from './chat-request.ts';
+import { readBody } from './chat-request.ts';
 import { badRequest, unknownModel } from './errors.ts';
 import { candidates, promptLogprobs } from './logprobs.ts';
 import { isObject } from './pydantic.ts';

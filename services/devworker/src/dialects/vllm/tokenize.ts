@@ -1,7 +1,8 @@
 /** POST /tokenize and /detokenize. */
 import type { Tokenizer } from '../../model/bpe.ts';
 import { renderChat } from '../../model/template.ts';
-import { type ModelContext, readBody } from './chat-request.ts';
+import type { ModelContext } from '../dialect.ts';
+import { readBody } from './chat-request.ts';
 import { unknownModel } from './errors.ts';
 import { readMessages, readRawMessage } from './messages.ts';
 import {
