@@ -1,5 +1,5 @@
 /** The local start as a person and as scripts meet it (DESIGN section 10), with every part real. */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -64,8 +64,17 @@ describe('a local start', () => {
   let requestIds: string[];
 
   beforeAll(async () => {
-    local = await startLocal();
+    // What a first start that was killed leaves behind.
+    const home = newHome();
+    mkdirSync(join(home, 'pg'));
+    writeFileSync(join(home, 'pg', 'PG_VERSION'), '18\n');
+    local = await startLocal({ home });
   }, LIMIT_MS);
+
+  test('half a database of a start that was cut short is put aside', () => {
+    expect(existsSync(join(local.home, 'pg.incomplete', 'PG_VERSION'))).toBe(true);
+    expect(existsSync(join(local.home, 'pg.complete'))).toBe(true);
+  });
 
   test('writes what it prints into dev.json, for its owner only', () => {
     const path = join(local.home, 'dev.json');

@@ -24,7 +24,7 @@ import type { DevOptions } from './types.ts';
 /** All stop steps together; the router alone may take its 20 s of grace. */
 const STOP_GRACE_MS = 60_000;
 /** PGlite's first start unpacks a whole database. */
-const READY_LIMIT_MS = 60_000;
+const READY_LIMIT_MS = 120_000;
 /** A person who waits this long wants to know for what. */
 const SLOW_START_MS = 4_000;
 const OTHER_START_LIMIT_MS = 180_000;
