@@ -193,11 +193,11 @@ export class Machine {
     const read = await this.#try([], () => this.#money(side).readHolds(BUCKET));
     for (const hold of read?.holds ?? []) {
       const work = this.#works.get(hold.requestId);
-      const dead = !work || work.state === 'dead' || work.state === 'lost';
-      // A hold that a router still knows is renewed in time; the reaper leaves it.
-      if (!dead) continue;
+      // A hold that a router still knows is renewed in time, or settled from its spool; the reaper leaves it.
+      if (work?.state === 'running' || work?.state === 'settled') continue;
       this.#pending.delete(hold.requestId);
       if (!this.#reaped.has(hold.requestId)) {
+        // Once, although another history may show other heartbeats.
         this.#reaped.set(hold.requestId, hold.beats === 0 ? 0n : (work?.cost ?? 0n));
         if (work) work.cost = this.#reaped.get(hold.requestId)!;
       }
@@ -346,11 +346,25 @@ export class Machine {
 
   // The world
 
-  async deliver(pick: number): Promise<void> {
+  async deliver(pick: number | 'newest'): Promise<void> {
     const { delayed } = this.world;
     if (delayed.length === 0) return;
-    const [call] = delayed.splice(pick % delayed.length, 1);
+    const [call] = delayed.splice(pick === 'newest' ? delayed.length - 1 : pick % delayed.length, 1);
     await call!();
+  }
+
+  async loseLease(side: Side): Promise<void> {
+    if (await this.world.isMaster(side)) await this.world.servers[side].client.del(KEYS.lease(ACCOUNT));
+  }
+
+  async loseOutbox(side: Side): Promise<void> {
+    if (await this.world.isMaster(side)) await this.world.servers[side].client.del(KEYS.outbox);
+  }
+
+  /** Takes every request's hold or tombstone away, as their expiry would in time. */
+  async loseHolds(side: Side): Promise<void> {
+    const holds = [...this.#works.keys()].map((id) => KEYS.hold(id));
+    if (holds.length > 0 && (await this.world.isMaster(side))) await this.world.servers[side].client.del(holds);
   }
 
   async flush(side: Side): Promise<void> {
@@ -361,7 +375,9 @@ export class Machine {
     if (!(await this.world.isMaster(side))) return;
     const holds = [...this.#works.keys(), ...this.#pending.keys()].map((id) => KEYS.hold(id));
     const { state, lease, outbox, confirm, holds: list, need } = KEYS;
-    const key = nth([state, lease(ACCOUNT), outbox, confirm, list, need, ...holds], pick)!;
+    const kinds = [[lease(ACCOUNT)], [state], holds, holds, [outbox], [confirm], [list], [need]];
+    const key = nth(nth(kinds, pick)!, Math.floor(pick / kinds.length));
+    if (key === undefined) return;
     await this.world.servers[side].client.del(key);
   }
 
@@ -385,8 +401,7 @@ export class Machine {
       if (work.state === 'running') exposed += work.amount;
       if (work.state === 'settled' || work.state === 'dead') exposed += work.cost;
     }
-    for (const side of [0, 1] as const) {
-      const read = await this.#money(side).readLease(ACCOUNT);
+    for (const read of await Promise.all(this.world.money.map((money) => money.readLease(ACCOUNT)))) {
       const { lease } = read;
       if (!lease) continue;
       const parts = [lease.freeNusd, lease.heldNusd, lease.spentNusd, lease.returnedNusd];

@@ -55,7 +55,13 @@ export class World {
     this.money = [new MoneyScripts(client(0), buckets, { scripts }), new MoneyScripts(client(1), buckets, { scripts })];
   }
 
-  static async start(servers: [TestRedis, TestRedis], buckets: number, mutation: Mutation = {}): Promise<World> {
+  /** Both servers empty; `attached`: the second is a replica of the first. */
+  static async start(
+    servers: [TestRedis, TestRedis],
+    buckets: number,
+    attached: boolean,
+    mutation: Mutation = {},
+  ): Promise<World> {
     const world = new World(servers, buckets, mutation);
     for (const server of servers) {
       await server.client.replicaof('NO', 'ONE');
@@ -63,7 +69,7 @@ export class World {
       await server.client.script('FLUSH', 'SYNC');
       rmSync(join(server.dir, 'dump.rdb'), { force: true });
     }
-    await world.attach();
+    if (attached) await world.attach();
     return world;
   }
 
