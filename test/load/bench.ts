@@ -2,15 +2,27 @@
  * `npm run bench`: the table of the design's section 11 in one run, beside nginx and haproxy where they are installed.
  * Everything runs on loopback and ends by itself. What is measured how: docs/benchmarks.md.
  */
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Helper } from './ipc.ts';
 import { cpuPerChunk, cpuPerRequest } from './measures/cpu.ts';
 import { addedLatency, frontier } from './measures/latency.ts';
+import { pickTime } from './measures/pick.ts';
+import { redisRoundTrips, revokeToRefusal } from './measures/router.ts';
 import { leaveToAbort, memoryPerStream } from './measures/streams.ts';
-import { HELP, MEASURES, type Measure, type Options, readOptions } from './options.ts';
+import { HELP, MEASURES, type Options, readOptions } from './options.ts';
 import { available, machineTicks } from './procfs.ts';
-import type { Bench } from './run.ts';
+import { markdown, type Results, rows, table } from './report.ts';
+import { type Bench, warmUp } from './run.ts';
 import { direct, type Subject, startHaproxy, startNginx } from './subjects.ts';
+import { startTollgate, type TollgateSubject } from './tollgate.ts';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Half of what one router core carries at least, when its capacity was not measured in the same run. */
+const DEFAULT_HALF_LOAD = 2000;
 
 async function main(options: Options): Promise<number> {
   const say = (text: string) => process.stderr.write(`  ${text}\n`);
@@ -18,28 +30,33 @@ async function main(options: Options): Promise<number> {
   const upstream = await Helper.start('./upstream.ts');
   const generator = await Helper.start('./generator.ts');
   const subjects: Subject[] = [];
-  const out: Record<string, unknown> = {};
+  const results: Results = { about: about(options), measures: {} };
   try {
     const ports = [await upstream.ask<number>('listen'), await upstream.ask<number>('listen')];
-    for (const [name, start] of [
-      ['nginx', startNginx],
-      ['haproxy', startHaproxy],
-    ] as const) {
-      if (options.subjects && !options.subjects.includes(name)) continue;
-      const subject = await start(ports);
-      if (subject) subjects.push(subject);
-      else process.stderr.write(`${name} is not installed: measured without it (Debian: apt-get install ${name})\n`);
-    }
+    const tollgate = await startSubjects(options, ports, subjects);
+    results.about.subjects = Object.fromEntries(subjects.map(({ name, version }) => [name, version]));
     const bench: Bench = { subjects, direct: direct(ports[0]!), upstream, generator, quick: options.quick, say };
     const before = machineTicks();
+    let warm = false;
     for (const measure of MEASURES) {
       if (options.only && !options.only.includes(measure)) continue;
+      // Memory comes first: a heap that load has stretched would hide what streams add.
+      if (measure !== 'memory' && !warm) {
+        warm = true;
+        await warmUp(bench);
+      }
       process.stderr.write(`${measure}\n`);
-      out[measure] = await measures[measure](bench, out);
+      await runMeasure(measure, bench, tollgate, results);
+      await tollgate?.drained();
     }
     const after = machineTicks();
-    out.machineBusy = (after.busy - before.busy) / (after.total - before.total);
-    if (options.json) writeFileSync(options.json, `${JSON.stringify(out, null, 2)}\n`);
+    results.about.machineBusy = (after.busy - before.busy) / (after.total - before.total);
+    process.stdout.write(`${table(rows(results))}\n`);
+    if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
+    if (options.write) {
+      writeFileSync(join(ROOT, 'docs/benchmarks.json'), `${JSON.stringify(results, null, 2)}\n`);
+      writeFileSync(join(ROOT, 'docs/benchmarks.md'), markdown(results));
+    }
     return 0;
   } finally {
     for (const subject of subjects.reverse()) await subject.stop();
@@ -48,16 +65,97 @@ async function main(options: Options): Promise<number> {
   }
 }
 
-const measures: Record<Measure, (bench: Bench, out: Record<string, unknown>) => Promise<unknown>> = {
-  'cpu-request': (bench) => cpuPerRequest(bench, 1000),
-  'cpu-request-32k': (bench) => cpuPerRequest(bench, 32_000),
-  'cpu-chunk-200': (bench) => cpuPerChunk(bench, 200),
-  'cpu-chunk-400': (bench) => cpuPerChunk(bench, 400),
-  latency: (bench) => addedLatency(bench, 2000),
-  frontier,
-  memory: memoryPerStream,
-  leave: leaveToAbort,
-};
+async function startSubjects(options: Options, ports: number[], subjects: Subject[]): Promise<TollgateSubject | null> {
+  const wanted = (name: string) => !options.subjects || options.subjects.includes(name);
+  let tollgate: TollgateSubject | null = null;
+  if (wanted('tollgate')) {
+    tollgate = await startTollgate({
+      upstreamPorts: ports,
+      nodeArgs: options.profile ? ['--cpu-prof', '--cpu-prof-dir', options.profile] : [],
+    });
+    subjects.push(tollgate);
+  }
+  for (const [name, start] of [
+    ['nginx', startNginx],
+    ['haproxy', startHaproxy],
+  ] as const) {
+    if (!wanted(name)) continue;
+    const subject = await start(ports);
+    if (subject) subjects.push(subject);
+    else process.stderr.write(`${name} is not installed: measured without it (Debian: apt-get install ${name})\n`);
+  }
+  return tollgate;
+}
+
+async function runMeasure(
+  measure: (typeof MEASURES)[number],
+  bench: Bench,
+  tollgate: TollgateSubject | null,
+  { measures }: Results,
+): Promise<void> {
+  switch (measure) {
+    case 'cpu-request':
+      measures.cpuRequest = await cpuPerRequest(bench, 1000);
+      break;
+    case 'cpu-request-32k':
+      measures.cpuRequest32k = await cpuPerRequest(bench, 32_000);
+      break;
+    case 'cpu-chunk-200':
+      measures.cpuChunk200 = await cpuPerChunk(bench, 200);
+      break;
+    case 'cpu-chunk-400':
+      measures.cpuChunk400 = await cpuPerChunk(bench, 400);
+      break;
+    case 'latency': {
+      const capacity = measures.cpuRequest?.tollgate?.perSecond;
+      const half = capacity === undefined ? DEFAULT_HALF_LOAD : Math.max(100, Math.round(capacity / 200) * 100);
+      measures.latency = await addedLatency(bench, half);
+      break;
+    }
+    case 'frontier':
+      measures.frontier = await frontier(bench);
+      break;
+    case 'memory':
+      measures.memory = await memoryPerStream(bench);
+      break;
+    case 'leave':
+      measures.leave = await leaveToAbort(bench);
+      break;
+    case 'redis':
+      if (tollgate) measures.redis = await redisRoundTrips(bench, tollgate);
+      break;
+    case 'revoke':
+      if (tollgate) measures.revoke = await revokeToRefusal(bench, tollgate);
+      break;
+    case 'pick':
+      measures.pick = pickTime(bench);
+      break;
+  }
+}
+
+function about(options: Options): Results['about'] {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const git = (...args: string[]) => {
+    try {
+      return execFileSync('git', ['-C', ROOT, ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim();
+    } catch {
+      return '';
+    }
+  };
+  return {
+    date: new Date().toISOString().slice(0, 16).replace('T', ' '),
+    commit: git('rev-parse', '--short=12', 'HEAD') || 'unknown',
+    version,
+    node: process.versions.node,
+    machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform}`,
+    quick: options.quick,
+    machineBusy: 0,
+    subjects: {},
+  };
+}
 
 const options = readOptions(process.argv.slice(2));
 if (typeof options === 'string') {

@@ -2,14 +2,17 @@
 import { parseArgs } from 'node:util';
 
 export const MEASURES = [
+  'memory',
   'cpu-request',
   'cpu-request-32k',
   'cpu-chunk-200',
   'cpu-chunk-400',
   'latency',
   'frontier',
-  'memory',
   'leave',
+  'redis',
+  'revoke',
+  'pick',
 ] as const;
 export type Measure = (typeof MEASURES)[number];
 
@@ -19,6 +22,8 @@ export interface Options {
   subjects: string[] | null;
   json: string | null;
   write: boolean;
+  /** Folder for a CPU profile of the router. */
+  profile: string | null;
 }
 
 export const HELP = `npm run bench -- [options]
@@ -26,7 +31,8 @@ export const HELP = `npm run bench -- [options]
   --only a,b         some of: ${MEASURES.join(' ')}
   --subjects a,b     some of: tollgate nginx haproxy
   --json FILE        everything measured, as JSON
-  --write            renew docs/benchmarks.md and docs/benchmarks.json`;
+  --write            renew docs/benchmarks.md and docs/benchmarks.json
+  --profile FOLDER   leave a CPU profile of the router there`;
 
 /** The options, or the text to print instead: the help, or what is wrong. */
 export function readOptions(args: readonly string[]): Options | string {
@@ -39,6 +45,7 @@ export function readOptions(args: readonly string[]): Options | string {
         subjects: { type: 'string' },
         json: { type: 'string' },
         write: { type: 'boolean', default: false },
+        profile: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
@@ -52,6 +59,7 @@ export function readOptions(args: readonly string[]): Options | string {
       subjects: values.subjects?.split(',') ?? null,
       json: values.json ?? null,
       write: values.write,
+      profile: values.profile ?? null,
     };
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)}\n${HELP}`;

@@ -72,6 +72,29 @@ export async function measureWindow(
   };
 }
 
+/** A server that has just started compiles its code; what a figure tells of is one that has run for a while. */
+export async function warmUp(bench: Bench): Promise<void> {
+  const requests = bench.quick ? 5_000 : 30_000;
+  for (const subject of bench.subjects) {
+    for (const stream of [false, true]) {
+      await bench.upstream.ask('configure', { delayMs: 0, chunks: 20, intervalMs: 1, noteArrivals: false });
+      await bench.generator.ask('start', {
+        kind: stream ? 'streams' : 'closed',
+        port: subject.port,
+        connections: 32,
+        requests: chatRequests(subject.keys, { bytes: 1000, stream }),
+      });
+      const wanted = stream ? requests / 20 : requests;
+      const endMs = performance.now() + 20_000;
+      while (performance.now() < endMs) {
+        await sleep(100);
+        if ((await bench.generator.ask<LoadReading>('read')).good >= wanted) break;
+      }
+      await bench.generator.ask('stop');
+    }
+  }
+}
+
 /** Figures of a subject over the rounds. */
 export type Samples = Record<string, number[]>;
 

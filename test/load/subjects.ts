@@ -1,7 +1,7 @@
 /** What is measured: gateways in front of the same upstream, each a process tree of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,23 +36,23 @@ async function listening(port: number): Promise<boolean> {
   }
 }
 
-/** Runs `program` so that it dies with the bench, and waits until `port` takes connections. */
+/**
+ * Runs `program` so that it dies with the bench, and waits until `port` takes connections. What it prints goes to
+ * `logFile`: a file costs the program what a container's log costs it, and the bench nothing.
+ */
 export async function runServer(
   program: string,
   args: string[],
   port: number,
+  logFile: string,
   env: Record<string, string | undefined> = {},
 ): Promise<ChildProcess> {
   const line = dyingWithParent(program, args, 'TERM');
-  const child = spawn(line.command, line.args, { stdio: ['ignore', 'pipe', 'pipe'], env: childEnvironment(env) });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => {
-      output = (output + chunk.toString()).slice(-2000);
-    });
-  }
+  const log = openSync(logFile, 'a');
+  const child = spawn(line.command, line.args, { stdio: ['ignore', log, log], env: childEnvironment(env) });
+  closeSync(log);
   const ended = once(child, 'exit').then(() => {
-    throw new Error(`${program} ended at once: ${output.trim()}`);
+    throw new Error(`${program} ended at once: ${readFileSync(logFile, 'utf8').slice(-2000).trim()}`);
   });
   await Promise.race([eventually(`${program} listens on ${port}`, () => listening(port)), ended]);
   ended.catch(() => {});
@@ -120,7 +120,7 @@ http {
 }
 `;
   writeFileSync(join(folder, 'nginx.conf'), text);
-  const child = await runServer(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], port);
+  const child = await runServer(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], port, join(folder, 'log'));
   // The master forks its worker after it listens; the worker is what serves.
   const pids = available ? await eventually('nginx has its worker', () => treeOfAtLeast(child, 2)) : [];
   return {
@@ -160,7 +160,7 @@ backend b
 ${servers}
 `;
   writeFileSync(join(folder, 'haproxy.cfg'), text);
-  const child = await runServer(program, ['-db', '-q', '-f', join(folder, 'haproxy.cfg')], port);
+  const child = await runServer(program, ['-db', '-q', '-f', join(folder, 'haproxy.cfg')], port, join(folder, 'log'));
   const pids = available ? processTree(child.pid ?? 0) : [];
   return {
     name: 'haproxy',

@@ -7,20 +7,19 @@ import { chatRequests } from '../traffic.ts';
 import type { UpstreamReading } from '../upstream.ts';
 
 /**
- * Resident memory per open stream: what `many` streams add to a process that has already served as many once
- * (so that code, pools and heap growth of the first wave are not counted as a stream's own). Keys: bytes, rssMiB.
+ * Resident memory per open stream: what the second half of many streams adds to the first half, in a process that has
+ * not served more than that before. Keys: bytes, rssMiB.
  */
 export async function memoryPerStream(bench: Bench) {
-  const many = bench.quick ? 300 : 1000;
-  const few = 20;
-  const samples = await alternate(bench.subjects, bench.quick ? 1 : 2, async (subject) => {
+  const [half, whole] = bench.quick ? [200, 500] : [500, 1500];
+  const samples = await alternate(bench.subjects, 1, async (subject) => {
     const requests = chatRequests(subject.keys, { bytes: 1000, stream: true, maxTokens: 4000 });
     // Slow long streams: what is open counts, not what flows.
     await bench.upstream.ask('configure', { chunks: 4000, intervalMs: 500, delayMs: 0, noteArrivals: false });
     const hold = async (connections: number) => {
-      const load = { kind: 'streams', port: subject.port, requests, connections, rampMs: connections };
+      const load = { kind: 'streams', port: subject.port, requests, connections, rampMs: connections * 2 };
       await bench.generator.ask('start', load);
-      await sleep(connections + 2500);
+      await sleep(connections * 2 + 4000);
       const bytes = residentBytes(subject.pids());
       const { open, bad } = await bench.generator.ask<LoadReading>('read');
       await bench.generator.ask('stop');
@@ -29,15 +28,15 @@ export async function memoryPerStream(bench: Bench) {
         throw new Error(`${subject.name}: only ${open} of ${connections} streams open ${JSON.stringify(bad)}`);
       return bytes;
     };
-    const idle = await hold(few);
-    const full = await hold(many);
-    const figures = { bytes: Math.max(0, full - idle) / (many - few), rssMiB: full / 2 ** 20 };
+    const idle = await hold(half);
+    const full = await hold(whole);
+    const figures = { bytes: Math.max(0, full - idle) / (whole - half), rssMiB: full / 2 ** 20 };
     bench.say(
-      `${subject.name}: ${(figures.bytes / 1024).toFixed(1)} KiB per open stream (${many} open, ${figures.rssMiB.toFixed(0)} MiB)`,
+      `${subject.name}: ${(figures.bytes / 1024).toFixed(1)} KiB per open stream (${whole} open, ${figures.rssMiB.toFixed(0)} MiB)`,
     );
     return figures;
   });
-  return { streams: many, subjects: medians(samples) };
+  return { streams: whole, subjects: medians(samples) };
 }
 
 /** Milliseconds from the client's close to the close that the upstream sees. */
