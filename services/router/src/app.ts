@@ -169,7 +169,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     {
       workers: config.TOLLGATE_WORKERS.map((spec) => ({ ...spec, maxConcurrency: config.TOLLGATE_WORKER_CONCURRENCY })),
       probeEveryMs: config.TOLLGATE_PROBE_MS,
-      probeTimeoutMs: Math.max(500, config.TOLLGATE_PROBE_MS),
+      probeTimeoutMs: Math.max(2_000, config.TOLLGATE_PROBE_MS),
       promisedContext: (model) => catalog.get(model)?.maxModelLen ?? null,
     },
     pools,

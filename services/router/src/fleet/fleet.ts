@@ -29,12 +29,15 @@ export interface FleetMetrics {
 }
 
 /** Probes that may fail in a row before a ready worker is taken out. */
-const MISSES_TO_GONE = 2;
+const MISSES_TO_GONE = 3;
+/** An answer within so many probe periods makes up for missed probes. */
+const ALIVE_BY_ANSWER_PROBES = 3;
 /** `/v1/models` is asked on joining and then once per so many probes. */
 const IDENTITY_EVERY = 15;
 
 export class Fleet {
   private readonly workers = new Map<string, Worker>();
+  private readonly probing = new Set<Worker>();
   private readonly options: FleetOptions;
   private readonly pools: Pools;
   private readonly clock: Clock;
@@ -122,6 +125,8 @@ export class Fleet {
   }
 
   private async probe(worker: Worker, withIdentity: boolean): Promise<void> {
+    if (this.probing.has(worker)) return;
+    this.probing.add(worker);
     const timeoutMs = this.options.probeTimeoutMs;
     try {
       const health = await this.pools.call(worker.url, { method: 'GET', path: '/health' }, timeoutMs);
@@ -134,6 +139,7 @@ export class Fleet {
     } catch (error) {
       this.missedProbe(worker, error instanceof Error ? error.message : 'probe failed');
     }
+    this.probing.delete(worker);
     this.metrics.workerGauges(worker.url, worker.running, worker.waiting, worker.gauges.kvUsage);
   }
 
@@ -165,6 +171,9 @@ export class Fleet {
   }
 
   private missedProbe(worker: Worker, why: string): void {
+    // A busy worker may be late with its probes while it answers requests.
+    const answersMs = this.clock.monotonicMs() - worker.answeredMs;
+    if (worker.state === 'ready' && answersMs < ALIVE_BY_ANSWER_PROBES * this.options.probeEveryMs) return;
     worker.missed++;
     const patience = worker.state === 'ready' || worker.state === 'draining' ? MISSES_TO_GONE : 1;
     if (worker.missed < patience || worker.state === 'joining') return;

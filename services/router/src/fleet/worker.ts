@@ -31,6 +31,8 @@ export class Worker {
   gauges: EngineGauges = { running: null, waiting: null, kvUsage: null };
   /** Probes that failed in a row. */
   missed = 0;
+  /** When it last answered a request of ours (monotonic): better proof of life than any probe. */
+  answeredMs = Number.NEGATIVE_INFINITY;
   running = 0;
   waiting = 0;
   pendingPrefillTokens = 0;
@@ -88,6 +90,7 @@ export class Worker {
 
   /** What became of a request or a probe. */
   note(event: BreakerEvent): void {
+    if (event === 'succeeded') this.answeredMs = this.nowMs();
     const before = this.breaker;
     this.breaker = step(before, event, this.nowMs(), this.policy);
     if (before.state !== this.breaker.state) this.hooks.breakerChanged(this, before.state, this.breaker.state);
