@@ -4,7 +4,7 @@ import type { KeyLookup } from '@tollgate/shared/redis/key-store';
 import { type FakeClock, fakeClock } from '@tollgate/shared/testkit/fake-clock';
 import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './key-directory.ts';
 
-const record = { keyId: 'key_a' } as KeyRecord;
+const record = { keyId: 'key_a' } as unknown as KeyRecord;
 let clock: FakeClock;
 let lookup: () => Promise<KeyLookup>;
 let reads: number;

@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { SettleInput } from '@tollgate/shared/redis/money-scripts';
+import type { SettleInput, SettleResult } from '@tollgate/shared/redis/money-scripts';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import { type FakeClock, fakeClock } from '@tollgate/shared/testkit/fake-clock';
 import { lockFolder } from './dir-lock.ts';
@@ -23,12 +23,12 @@ class Stores implements SettlePort {
   private clock = 0;
   private confirmed: { history: string; streamId: string } | null = null;
 
-  async settle(input: SettleInput) {
+  async settle(input: Pick<SettleInput, 'record'>): Promise<SettleResult> {
     this.calls++;
     if (!this.up) throw new Error('down');
     const streamId = `${++this.clock}-0`;
     this.outbox.push({ id: streamId, record: input.record });
-    return { how: 'settled' as const, streamId, history: this.history };
+    return { how: 'settled', streamId, history: this.history };
   }
 
   async readConfirmations() {
@@ -146,7 +146,7 @@ describe('a finished request', () => {
     await spool.tick();
     stores.lose('run:2:outbox');
     // Somebody else's record passes through the new outbox and is confirmed with a higher id.
-    await stores.settle({ ...inputOf('x'), routerId: 'r' });
+    await stores.settle(inputOf('x'));
     stores.drain();
     await spool.tick();
     expect(spool.unconfirmed).toBe(1);
