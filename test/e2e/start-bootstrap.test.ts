@@ -178,15 +178,23 @@ test('a failed npm ci is told in one line with its cause', () => {
     join(copy, 'package-lock.json'),
     JSON.stringify({ name: 'copy', version: '1.0.0', lockfileVersion: 3, packages }),
   );
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(copy, 'services/cli/bootstrap/start.mjs')], {
-    encoding: 'utf8',
-    env: childEnvironment({
-      HOME: join(folder, 'home'),
-      npm_config_fetch_retries: '0',
-      npm_config_offline: 'true',
-      npm_execpath: undefined,
-    }),
-  });
+  const start = (...args: string[]) =>
+    spawnSync(process.execPath, [join(copy, 'services/cli/bootstrap/start.mjs'), ...args], {
+      encoding: 'utf8',
+      env: childEnvironment({
+        HOME: join(folder, 'home'),
+        npm_config_fetch_retries: '0',
+        npm_config_offline: 'true',
+        npm_execpath: undefined,
+      }),
+    });
+  const { status, stdout, stderr } = start();
   expect([status, stdout]).toEqual([1, '']);
   expect(stderr.trim().split('\n').at(-1)).toMatch(/^tollgate: npm ci failed \(.+\): check the network/);
+  const json = start('--json');
+  expect([json.status, json.stdout]).toEqual([1, '']);
+  expect(JSON.parse(json.stderr.trim().split('\n').at(-1)!).error).toEqual({
+    code: 'setup_failed',
+    message: expect.stringContaining('npm ci failed'),
+  });
 });

@@ -15,13 +15,19 @@ export function say(line) {
   process.stderr.write(`tollgate: ${line}\n`);
 }
 
-/** Runs `main`; a `Stop` becomes one line and its exit status. @param {() => Promise<number> | number} main */
+/**
+ * Runs `main`; a `Stop` becomes one line (JSON where `--json` was asked) and its exit status.
+ * @param {() => Promise<number> | number} main
+ */
 export async function runStage(main) {
   try {
     process.exitCode = await main();
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
-    say(error.message);
-    process.exitCode = error.exitCode;
+    const { message, exitCode } = error;
+    if (process.argv.includes('--json'))
+      process.stderr.write(`${JSON.stringify({ error: { code: 'setup_failed', message } })}\n`);
+    else say(message);
+    process.exitCode = exitCode;
   }
 }
