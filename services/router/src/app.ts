@@ -2,7 +2,6 @@
  * Composition root: everything is built here by hand and stopped in reverse. `startRouter` is also how tests and
  * `tollgate dev` run a router in their own process.
  */
-import { createHmac } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AppError } from '@tollgate/shared/domain/errors';
@@ -43,6 +42,7 @@ import { Running } from './shutdown.ts';
 import { lockFolder } from './spool/dir-lock.ts';
 import { decodeSpooled, ingestInto } from './spool/records.ts';
 import { Spool } from './spool/spool.ts';
+import { cacheSalts } from './upstream/cache-salt.ts';
 import { countPromptTokens } from './upstream/count-prompt.ts';
 import { Pools } from './upstream/pools.ts';
 
@@ -76,7 +76,6 @@ const POLL_FLEET_MS = 1_000;
 const CREDIT_POLL_MS = 100;
 const TOKENIZE_TIMEOUT_MS = 2_000;
 const CLOSING_MS = 5_000;
-const MAX_SALTS = 10_000;
 
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
   const { config, logger } = options;
@@ -205,16 +204,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const countPrompt = (ctx: RequestContext) => countPromptTokens(ctx, pools, TOKENIZE_TIMEOUT_MS);
   const settlement = new Settlement({ spool, voids, clock, logger, metrics, countPrompt });
   const holds = new Map<RequestContext, LiveHold>();
-  const salts = new Map<string, string>();
-  const cacheSalt = (accountId: string): string => {
-    let salt = salts.get(accountId);
-    if (salt === undefined) {
-      salt = createHmac('sha256', config.TOLLGATE_KEY_PEPPER).update(`cache-salt:${accountId}`).digest('hex');
-      if (salts.size >= MAX_SALTS) salts.clear();
-      salts.set(accountId, salt);
-    }
-    return salt;
-  };
+  const cacheSalt = cacheSalts(config.TOLLGATE_KEY_PEPPER);
   const readiness = () => {
     const reasons: string[] = [];
     if (!redisSeen) reasons.push('Redis was not seen yet');

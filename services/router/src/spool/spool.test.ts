@@ -28,7 +28,7 @@ class Stores implements SettlePort {
     if (!this.up) throw new Error('down');
     const streamId = `${++this.clock}-0`;
     this.outbox.push({ id: streamId, record: input.record });
-    return { how: 'settled', streamId, history: this.history };
+    return { how: 'settled', streamId, history: this.history, confirmed: this.ledger.has(input.record) };
   }
 
   async readConfirmations() {
@@ -137,6 +137,17 @@ describe('a finished request', () => {
     stores.drain();
     await spool.tick();
     expect(stores.ledger.has('{"id":"3"}')).toBe(true);
+    expect(spool.unconfirmed).toBe(0);
+  });
+
+  test('that the ledger has already is known by its repeat, where the confirmation itself was lost', async () => {
+    const spool = open();
+    await spool.settle(inputOf('1'));
+    await spool.tick();
+    stores.drain();
+    stores.lose('run:2:outbox');
+    await clock.advance(10_000);
+    await spool.tick();
     expect(spool.unconfirmed).toBe(0);
   });
 

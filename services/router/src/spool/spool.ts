@@ -218,8 +218,12 @@ export class Spool {
   private async send(entry: Entry): Promise<void> {
     entry.sending = true;
     try {
-      const { history, streamId } = await this.port.settle(entry.input);
+      const { history, streamId, confirmed } = await this.port.settle(entry.input);
       this.redisAnswers = true;
+      if (confirmed) {
+        this.forget(entry);
+        return;
+      }
       entry.sent = { history, streamId };
       entry.sentAtMs = this.clock.monotonicMs();
       this.noteHistory(entry.bucket, history);
