@@ -6,6 +6,12 @@ import type { ChoiceState } from '../generation/choice.ts';
 import type { Job } from '../generation/job.ts';
 import type { Tokenizer } from '../model/bpe.ts';
 import type { ChatStyle } from './vllm/chat-request.ts';
+import type {
+  CompletionBodyOptions,
+  CompletionStream,
+  CompletionStreamOptions,
+  PreparedCompletion,
+} from './vllm/completions.ts';
 import type { ApiError } from './vllm/errors.ts';
 import type { Counts } from './vllm/usage.ts';
 
@@ -57,11 +63,14 @@ export interface Dialect {
   prepareChat(body: unknown, context: ModelContext): Prepared<ChatStyle>;
   createChatStream(options: ChatStreamOptions): ChatStream;
   chatBody(options: ChatPlainOptions): string;
+  prepareCompletion(body: unknown, context: ModelContext): PreparedCompletion;
+  createCompletionStream(options: CompletionStreamOptions): CompletionStream;
+  completionBody(options: CompletionBodyOptions): string;
   errorBody(error: ApiError): string;
   /** The event of a stream that fails. */
   errorEvent(error: ApiError): string;
   /** Id of a request: what the client asked for, else `fresh` (16 hex digits) in the engine's form. */
-  requestId(style: ChatStyle, header: string | undefined, fresh: string): string;
+  requestId(prefix: 'chatcmpl' | 'cmpl', asked: string | undefined, header: string | undefined, fresh: string): string;
   /** Id of a tool call from 16 hex digits. */
   toolCallId(fresh: string): string;
   /** How long after its client has left a stream is aborted. */

@@ -59,7 +59,7 @@ export async function handleChat(
   const { job, style } = prepared;
   const header = req.headers['x-request-id'];
   const asked = typeof header === 'string' && header !== '' ? header : undefined;
-  const requestId = dialect.requestId(style, asked, worker.randomId());
+  const requestId = dialect.requestId('chatcmpl', style.requestId, asked, worker.randomId());
   const startedS = worker.epochSeconds();
   // vLLM stamps a request once, SGLang every chunk.
   const createdS = dialect.name === 'vllm' ? () => startedS : worker.epochSeconds;

@@ -1,18 +1,15 @@
 /** POST /v1/completions. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  completionBody,
-  createCompletionStream,
-  type PreparedCompletion,
-  prepareCompletion,
-} from '../dialects/vllm/completions.ts';
-import { ApiError, errorEvent } from '../dialects/vllm/errors.ts';
+import type { PreparedCompletion } from '../dialects/vllm/completions.ts';
+import { ApiError } from '../dialects/vllm/errors.ts';
 import type { Seen } from '../engine/engine.ts';
 import type { ChoiceState } from '../generation/choice.ts';
+import type { FixedText } from '../generation/job.ts';
 import { type Run, startRun } from '../generation/run.ts';
 import { modelContext, recordAbort, recordTotals, watchForLeaving } from './chat.ts';
 import { createSender, type Fault } from './faults.ts';
 import { loadHeader } from './load-header.ts';
+import { checkConstraint, decodeWithQuirk } from './prepare.ts';
 import { beginStream, sendBody } from './respond.ts';
 import type { Worker } from './worker.ts';
 
@@ -23,31 +20,39 @@ export async function handleCompletions(
   body: unknown,
   fault: Fault | undefined,
 ): Promise<void> {
+  const { dialect } = worker;
   const left = watchForLeaving(res);
+  const freshSeed = worker.randomSeed();
   let prepared: PreparedCompletion;
+  let fixed: (FixedText | undefined)[][];
   try {
-    prepared = prepareCompletion(body, modelContext(worker));
+    prepared = dialect.prepareCompletion(body, modelContext(worker));
+    if (prepared.checked) await checkConstraint(worker, prepared.checked);
+    fixed = await Promise.all(prepared.jobs.map((job) => decodeWithQuirk(worker, job, freshSeed, fault)));
   } catch (error) {
     if (!(error instanceof ApiError) || !error.late || (body as { stream?: unknown }).stream !== true) throw error;
     const writer = beginStream(res);
-    writer.write(errorEvent(error));
+    writer.write(dialect.errorEvent(error));
     writer.write('data: [DONE]\n\n');
     writer.end();
     return;
   }
+  if (left.gone) return;
   const { jobs, style } = prepared;
   const header = req.headers['x-request-id'];
-  const id = `cmpl-${typeof header === 'string' && header !== '' ? header : (style.requestId ?? worker.randomId())}`;
+  const asked = typeof header === 'string' && header !== '' ? header : undefined;
+  const id = dialect.requestId('cmpl', style.requestId, asked, worker.randomId());
+  const startedS = worker.epochSeconds();
   const shared = {
     id,
-    createdS: worker.epochSeconds(),
+    createdS: dialect.name === 'vllm' ? () => startedS : worker.epochSeconds,
     fingerprint: worker.fingerprint,
     style,
     tokenizer: worker.tokenizer,
     jobs,
   };
   const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
-  const stream = sender && createCompletionStream({ ...shared, send: (event) => sender.send(event) });
+  const stream = sender && dialect.createCompletionStream({ ...shared, send: (event) => sender.send(event) });
   const runs: Run[] = [];
   const seen: Seen[] = [];
   left.onGone = () => recordAbort(worker, id, runs);
@@ -66,8 +71,8 @@ export async function handleCompletions(
             engine: worker.engine,
             tokenizer: worker.tokenizer,
             job,
-            fixed: [],
-            freshSeed: worker.randomSeed(),
+            fixed: fixed[promptIndex]!,
+            freshSeed,
             slowFactor: fault?.kind === 'slow' ? fault.factor : undefined,
             listener: {
               onToken: (choice) => stream?.onToken(promptIndex, choice),
@@ -94,5 +99,6 @@ export async function handleCompletions(
   if (stream && sender) {
     stream.onEnd(counts);
     sender.end();
-  } else sendBody(res, 200, completionBody({ ...shared, choices, counts }), { before: loadHeader(req, worker) });
+  } else
+    sendBody(res, 200, dialect.completionBody({ ...shared, choices, counts }), { before: loadHeader(req, worker) });
 }

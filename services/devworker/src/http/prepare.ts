@@ -5,7 +5,7 @@ import type { FixedText, Job } from '../generation/job.ts';
 import { seedOf } from '../generation/plan.ts';
 import { applyQuirk, QUIRKS } from '../generation/quirks.ts';
 import { CALL_SUFFIX, callPrefix, type ToolSpec, toolsToCall } from '../generation/tools.ts';
-import { ConstraintError } from '../grammar/constraint.ts';
+import { type Constraint, ConstraintError } from '../grammar/constraint.ts';
 import { drawFrom, mixInt } from '../model/seeded.ts';
 import type { Fault } from './faults.ts';
 import type { Worker } from './worker.ts';
@@ -25,6 +25,15 @@ async function decodeArguments(worker: Worker, tool: ToolSpec, seed: number, max
       ? ({ kind: 'json_object' } as const)
       : ({ kind: 'json', schema: tool.parameters } as const);
   return (await worker.grammar.decode({ constraint, seed, softLimit: softLimit(maxTokens) })).text;
+}
+
+/** Compiles a constraint that will not be applied. Throws a late ApiError when it is refused. */
+export async function checkConstraint(worker: Worker, constraint: Constraint): Promise<void> {
+  try {
+    await worker.grammar.check(constraint);
+  } catch (error) {
+    throw error instanceof ConstraintError ? explainRefusal(error, constraint) : error;
+  }
 }
 
 /** Decodes, then lets the quirk that a fault asked for spoil the result. */

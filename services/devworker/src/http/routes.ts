@@ -51,6 +51,7 @@ const table = (routes: Record<string, [string, Route][]>): Map<string, Methods> 
 
 const COMMON = {
   '/v1/chat/completions': [run(handleChat)],
+  '/v1/completions': [run(handleCompletions)],
   '/v1/embeddings': [run(handleEmbeddings)],
   '/devworker/state': [get(handleState)],
   '/devworker/faults': [get(handleState), post(handleFaults)],
@@ -58,7 +59,6 @@ const COMMON = {
 
 const VLLM = table({
   ...COMMON,
-  '/v1/completions': [run(handleCompletions)],
   '/v1/models': [get(handleModels)],
   '/tokenize': [post(handleTokenize)],
   '/detokenize': [post(handleDetokenize)],

@@ -14,6 +14,15 @@ describe('the tokenizer', () => {
     );
   });
 
+  test('a blob without a break is encoded in time, and comes back', () => {
+    const blob = Buffer.from(Array.from({ length: 60_000 }, (_, i) => (i * 7919) % 256))
+      .toString('base64')
+      .replaceAll(/[^a-z]/gi, 'x');
+    expect(tokenizer.decode(tokenizer.encode(blob))).toBe(blob);
+    const pairs = '\u{10400}'.repeat(500);
+    expect(tokenizer.decode(tokenizer.encode(pairs))).toBe(pairs);
+  });
+
   test('special tokens written out in a text become one id each, plainly spelled ones do not', () => {
     const text = SPECIAL_TOKENS.join('x');
     expect(tokenizer.encode(text).filter((id) => id < SPECIAL_TOKENS.length)).toEqual([0, 1, 2, 3, 4, 5, 6]);

@@ -32,6 +32,19 @@ const SPECIAL_PATTERN = /<\|endoftext\|>|<\|im_start\|>|<\|im_end\|>|<think>|<\/
 export const PIECE_PATTERN =
   /'(?:[sdmtSDMT]|ll|ve|re|LL|VE|RE)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+/gu;
 const MAX_CACHED_PIECES = 20_000;
+/** Merging takes time in the square of a piece's length: longer ones (a blob of base64) are merged in parts. */
+const MAX_PIECE_CHARS = 128;
+
+function* boundedParts(piece: string): Generator<string> {
+  for (let from = 0; from < piece.length; ) {
+    let to = Math.min(piece.length, from + MAX_PIECE_CHARS);
+    const last = piece.charCodeAt(to - 1);
+    // Never between the halves of a surrogate pair.
+    if (to < piece.length && last >= 0xd800 && last <= 0xdbff) to--;
+    yield to - from === piece.length ? piece : piece.slice(from, to);
+    from = to;
+  }
+}
 
 /** GPT-2's map of bytes to printable characters: printable latin-1 stands for itself, the rest moves to U+0100 on. */
 function byteAlphabet(): { charOf: string[]; idOf: Uint16Array } {
@@ -123,8 +136,9 @@ export function createTokenizer(mergeLines: readonly string[]): Tokenizer {
   }
 
   function encodePlain(text: string, into: number[] = []): number[] {
-    PIECE_PATTERN.lastIndex = 0;
-    for (const match of text.matchAll(PIECE_PATTERN)) for (const id of encodePiece(match[0])) into.push(id);
+    for (const match of text.matchAll(PIECE_PATTERN)) {
+      for (const part of boundedParts(match[0])) for (const id of encodePiece(part)) into.push(id);
+    }
     return into;
   }
 

@@ -9,7 +9,7 @@ import { type ChatStyle, prepareChat as prepareVllm } from '../vllm/chat-request
 import { ApiError } from '../vllm/errors.ts';
 import { isObject } from '../vllm/pydantic.ts';
 
-function badRequest(message: string): ApiError {
+export function badRequest(message: string): ApiError {
   return new ApiError(400, 'BadRequestError', message);
 }
 
@@ -28,8 +28,9 @@ function constraintOf(body: Record<string, unknown>): object | undefined {
   return undefined;
 }
 
-/** The same refusal in SGLang's words. */
-function reworded(error: ApiError, maxModelLen: number): ApiError {
+/** The same refusal in SGLang's words; what is no refusal stays as it is. */
+export function reworded(error: unknown, maxModelLen: number): unknown {
+  if (!(error instanceof ApiError)) return error;
   if (error.param === 'input_tokens' || error.param === 'input_text') {
     const asked = /requested (\d+) output tokens/.exec(error.message)?.[1];
     const input = /at least (\d+) input tokens/.exec(error.message)?.[1];
@@ -68,6 +69,6 @@ export function prepareChat(body: unknown, context: ModelContext): Prepared<Chat
     job.priority = typeof priority === 'number' ? -priority : 0;
     return { job, style };
   } catch (error) {
-    throw error instanceof ApiError ? reworded(error, context.maxModelLen) : error;
+    throw reworded(error, context.maxModelLen);
   }
 }

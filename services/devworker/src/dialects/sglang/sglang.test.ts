@@ -116,6 +116,22 @@ describe('chunks', () => {
   });
 });
 
+test('completions: constrained from the first token, plain and streamed', async () => {
+  const post = async (body: Record<string, unknown>) =>
+    fetch(`${worker.url}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'hello', seed: 1, ...body }),
+    });
+  const plain = (await (await post({ regex: '[ab]{6}' })).json()) as {
+    choices: { text: string; matched_stop: number }[];
+  };
+  expect(plain.choices[0]).toMatchObject({ text: expect.stringMatching(/^[ab]{6}$/), matched_stop: 151_645 });
+  const streamed = await (await post({ regex: '[ab]{6}', stream: true })).text();
+  const parts = streamed.split('\n\n').filter((block) => block.startsWith('data: {'));
+  expect(parts.map((part) => JSON.parse(part.slice(6)).choices[0].text).join('')).toBe(plain.choices[0]!.text);
+});
+
 test('a model has a page of its own, loads and metrics have SGLang’s names, abort_request aborts at once', async () => {
   const get = async (path: string) => fetch(worker.url + path);
   expect((await get('/v1/models/Qwen/Qwen3-30B-A3B-FP8')).status).toBe(200);

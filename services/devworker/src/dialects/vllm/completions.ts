@@ -1,6 +1,7 @@
 /** POST /v1/completions: request checks, chunks and the whole answer as vLLM 0.29 writes them. */
 import type { ChoiceState } from '../../generation/choice.ts';
 import { type Job, PLAIN_JOB } from '../../generation/job.ts';
+import type { Constraint } from '../../grammar/constraint.ts';
 import type { Tokenizer } from '../../model/bpe.ts';
 import type { ModelContext } from '../dialect.ts';
 import { type CompletionFields, readCompletionFields } from './chat-fields.ts';
@@ -34,6 +35,8 @@ export interface CompletionStyle {
 }
 
 export interface PreparedCompletion {
+  /** To be compiled, though it is not applied: a bad one is refused. */
+  checked: Constraint | undefined;
   /** One job per prompt. `maxTokens` 0 generates nothing. */
   jobs: Job[];
   style: CompletionStyle;
@@ -70,7 +73,7 @@ export function prepareCompletion(body: unknown, context: ModelContext): Prepare
   checkLate(fields, fields.logprobs, tokenizer.vocabSize);
   // Checked, but with a reasoning parser the engine waits for a thought to end before it applies a grammar, and a
   // bare prompt has none: the text stays free (recorded: completions-json-schema).
-  readConstraint(fields.response_format, fields.structured_outputs);
+  const checked = readConstraint(fields.response_format, fields.structured_outputs);
   const jobs = prompts.map((prompt) => {
     let promptIds: number[];
     if (typeof prompt === 'string') promptIds = encodePrompt(tokenizer, prompt, asked, maxModelLen);
@@ -103,6 +106,7 @@ export function prepareCompletion(body: unknown, context: ModelContext): Prepare
     };
   });
   return {
+    checked,
     jobs,
     style: {
       model: context.model,
@@ -159,7 +163,7 @@ export interface CompletionCounts {
 
 export interface CompletionStreamOptions {
   id: string;
-  createdS: number;
+  createdS(): number;
   fingerprint: string;
   style: CompletionStyle;
   tokenizer: Tokenizer;
@@ -174,7 +178,7 @@ export interface CompletionStream {
 
 export function createCompletionStream(options: CompletionStreamOptions): CompletionStream {
   const { style, tokenizer, send, jobs } = options;
-  const head = `data: {"id":${JSON.stringify(options.id)},"object":"text_completion","created":${options.createdS},"model":${JSON.stringify(style.model)},"choices":[`;
+  const head = `data: {"id":${JSON.stringify(options.id)},"object":"text_completion","created":${options.createdS()},"model":${JSON.stringify(style.model)},"choices":[`;
   const fingerprint = `,"system_fingerprint":${JSON.stringify(options.fingerprint)}`;
   let open = jobs.length * style.n;
   const sentChars = new Map<number, number>();
@@ -246,7 +250,7 @@ export function completionBody(options: CompletionBodyOptions): string {
   return JSON.stringify({
     id: options.id,
     object: 'text_completion',
-    created: options.createdS,
+    created: options.createdS(),
     model: style.model,
     choices,
     service_tier: null,
