@@ -2,7 +2,14 @@ import type { LeaseId } from '../domain/ids.ts';
 import { LIMIT_SCOPES, type LimitKind, type LimitState, type RateLimits } from '../domain/limits.ts';
 import { bucketKeys, channels } from './keys.ts';
 import { bucketFor, call, capFields, decodeLease, type MoneyContext, moneyArg, scopeKeys } from './money-context.ts';
-import type { AdmitInput, AdmitResult, LimitStates, NeedReason, StoredVerdict } from './money-types.ts';
+import {
+  type AdmitInput,
+  type AdmitResult,
+  type LimitStates,
+  MAX_SCRIPT_INTEGER,
+  type NeedReason,
+  type StoredVerdict,
+} from './money-types.ts';
 
 const MINUTE_US = 60_000_000;
 /** A bucket of so many tokens still counts exactly in Lua (60,000 units each). */
@@ -33,7 +40,8 @@ export async function admit(context: MoneyContext, input: AdmitInput): Promise<A
     input.model,
     moneyArg(input.amountNusd),
     input.outboxBound,
-    moneyArg(input.lowWaterNusd),
+    // Only a hint for the keeper: no reason to refuse.
+    moneyArg(input.lowWaterNusd > MAX_SCRIPT_INTEGER ? MAX_SCRIPT_INTEGER : input.lowWaterNusd),
     input.capDayNusd === null ? -1 : moneyArg(input.capDayNusd),
     input.capMonthNusd === null ? -1 : moneyArg(input.capMonthNusd),
     ...capFields(input.keyId),

@@ -96,7 +96,7 @@ export async function readLease(context: MoneyContext, accountId: AccountId): Pr
   const keys = bucketKeys(bucketFor(context, accountId));
   const reply = (await call(context, 'read_lease', [keys.state, keys.lease(accountId)], [])) as unknown[];
   return {
-    role: reply[0] as string,
+    role: reply[0] as LeaseRead['role'],
     history: reply[1] as string,
     nowMs: reply[2] as number,
     era: (reply[3] as string | null) ?? null,

@@ -239,7 +239,7 @@ export interface CloseResult {
 
 export interface LeaseRead {
   history: string;
-  role: string;
+  role: 'master' | 'replica';
   nowMs: number;
   era: string | null;
   lease: LeaseView | null;

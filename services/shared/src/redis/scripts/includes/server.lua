@@ -1,9 +1,12 @@
 -- Role and history of this server, read inside the script so that nothing can change between check and spend.
+-- Both ids have 40 letters. Plain searches, each from where the last one ended, cost a fraction of patterns.
 local function read_server()
   local info = redis.call('INFO', 'server', 'replication')
-  local run = string.match(info, 'run_id:(%x+)')
-  local role = string.match(info, 'role:(%a+)')
-  local replid = string.match(info, 'master_replid:(%x+)')
+  local _, run_at = string.find(info, '\nrun_id:', 1, true)
+  local _, role_at = string.find(info, '\nrole:', run_at, true)
+  local _, replid_at = string.find(info, '\nmaster_replid:', role_at, true)
+  local role = string.sub(info, role_at + 1, role_at + 6) == 'master' and 'master' or 'replica'
+  local run, replid = string.sub(info, run_at + 1, run_at + 40), string.sub(info, replid_at + 1, replid_at + 40)
   return role, table.concat({run, ':', replid})
 end
 
