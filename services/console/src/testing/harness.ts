@@ -1,4 +1,5 @@
 /** A whole console over a real Redis and a real database, for the tests of this service. */
+import { jest } from '@jest/globals';
 import { type Db, openDatabase } from '@tollgate/shared/db/client';
 import { migrate } from '@tollgate/shared/db/migrate';
 import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
@@ -7,6 +8,9 @@ import { createLogger } from '@tollgate/shared/runtime/logger';
 import { havePostgres, startPglite, startPostgres, type TestDatabase } from '@tollgate/shared/testkit/postgres';
 import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
 import { startConsole } from '../app.ts';
+
+// Real processes on a busy machine: a test's own limit is no statement about time.
+jest.setTimeout(60_000);
 
 export const TOKEN = 'admin-token-of-the-tests-only';
 export const PEPPER = 'pepper-of-the-tests-only-0123456789abcdef';
