@@ -1,5 +1,5 @@
 /** The ledger on both databases: PGlite (a local start), and PostgreSQL's own server, where races can show. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { AccountId } from '../domain/ids.ts';
 import { counts, recordProof, testSeed } from '../testkit/counts.ts';
@@ -18,7 +18,9 @@ import { ReconcileStore } from './reconcile-store.ts';
 import { tx } from './tx.ts';
 import { UsageStore } from './usage-store.ts';
 
-const databases: [string, () => Promise<TestDatabase>, number][] = [['PGlite', startPglite, 1]];
+jest.setTimeout(60_000);
+
+const databases: [string, () => Promise<TestDatabase>, number][] = [['PGlite', startPglite, 6]];
 if (havePostgres()) databases.push(['PostgreSQL', startPostgres, 16]);
 
 describe.each(databases)('the ledger on %s', (name, start, poolMax) => {

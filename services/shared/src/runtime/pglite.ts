@@ -2,9 +2,11 @@
  * PGlite (Postgres as WebAssembly) behind a socket, so that every service speaks plain `pg` to it.
  * Exactly one process may own a data folder; PGlite itself does not refuse a second one.
  */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { PGlite } from '@electric-sql/pglite';
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import type { ListenAddress } from './config.ts';
+import { createPgliteWireServer } from './pglite-wire.ts';
 
 export interface PgliteServer {
   /** Connection URL for `pg`. */
@@ -14,29 +16,30 @@ export interface PgliteServer {
   close(): Promise<void>;
 }
 
-/** Sockets are cheap, but all of them share PGlite's one session: statements queue, transactions exclude each other. */
-const MAX_CONNECTIONS = 200;
-
 /**
- * Opens `dataDir` (in memory when absent) and serves it. Port 0 takes a free one.
+ * Opens `dataDir` (in memory when absent) and serves it. Port 0 takes a free one. All connections share PGlite's one
+ * session: their statements queue, their transactions exclude each other.
  * Rejects with the system's error when the port is taken.
  */
 export async function openPgliteServer(options: { dataDir?: string; listen: ListenAddress }): Promise<PgliteServer> {
   const { dataDir, listen } = options;
   const db = await (dataDir === undefined ? PGlite.create() : PGlite.create(dataDir));
-  const server = new PGLiteSocketServer({ db, host: listen.host, port: listen.port, maxConnections: MAX_CONNECTIONS });
+  const server = createPgliteWireServer(db);
   try {
-    await server.start();
+    const listening = once(server, 'listening');
+    server.listen(listen.port, listen.host);
+    await listening;
   } catch (error) {
     await db.close();
     throw error;
   }
-  const port = Number(server.getServerConn().split(':').at(-1));
+  const { port } = server.address() as AddressInfo;
   return {
     url: `postgres://postgres:postgres@${listen.host}:${port}/postgres?sslmode=disable`,
     port,
     async close() {
-      await server.stop();
+      server.close();
+      await server.endConnections();
       await db.close();
     },
   };
