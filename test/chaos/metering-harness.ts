@@ -66,13 +66,15 @@ export function testOptions(databaseUrl: string, redisUrl: string): MeteringOpti
 }
 
 /** An empty, migrated database with one model and its price. */
-export async function startDatabase(): Promise<{ server: TestDatabase; db: Db; real: boolean }> {
-  const real = havePostgres();
-  const server = await (real ? startPostgres() : startPglite());
+export async function startDatabase(
+  real = havePostgres(),
+): Promise<{ server: TestDatabase; db: Db; real: boolean; crash: () => Promise<void> }> {
+  const postgres = real ? await startPostgres() : null;
+  const server = postgres ?? (await startPglite());
   const db = openDatabase({ url: server.url, poolMax: real ? 4 : 1, applicationName: 'test' });
   await migrate(db);
   await addModel(db);
-  return { server, db, real };
+  return { server, db, real, crash: async () => postgres?.crash() };
 }
 
 export async function addModel(db: Db): Promise<void> {
@@ -248,6 +250,8 @@ export interface World {
   databaseUrl: string;
   /** Restartable PostgreSQL (true) or PGlite. */
   real: boolean;
+  /** SIGKILL of PostgreSQL and a start with recovery; nothing on PGlite. */
+  crashDatabase(): Promise<void>;
   router: MiniRouter;
   account(creditNusd: bigint): Promise<TestAccount>;
   balance(who: TestAccount): Promise<Balance>;
@@ -257,14 +261,15 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export async function startWorld(redisArgs: string[] = []): Promise<World> {
-  const [redis, { server, db, real }] = await Promise.all([startRedis({ args: redisArgs }), startDatabase()]);
+export async function startWorld(real = havePostgres()): Promise<World> {
+  const [redis, { server, db, crash }] = await Promise.all([startRedis(), startDatabase(real)]);
   const running: (() => Promise<void>)[] = [];
   return {
     redis,
     db,
     databaseUrl: server.url,
     real,
+    crashDatabase: crash,
     router: new MiniRouter(redis),
     account: (creditNusd) => addAccount(db, creditNusd),
     balance: async ({ account }) => (await new LedgerStore(db).balance(account))!,

@@ -1,11 +1,16 @@
 /** Keeper, drain and reaper together on a real Redis and a real PostgreSQL. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { parseVerdict } from '@tollgate/shared/contracts/money';
 import { LeaseStore } from '@tollgate/shared/db/lease-store';
 import { LedgerStore } from '@tollgate/shared/db/ledger-store';
 import { bucketKeys } from '@tollgate/shared/redis/keys';
+import { createLogger } from '@tollgate/shared/runtime/logger';
+import { Registry } from '@tollgate/shared/runtime/metrics';
 import { eventually } from '@tollgate/shared/testkit/eventually';
+import { fakeClock } from '@tollgate/shared/testkit/fake-clock';
 import type { Metering } from '../../services/metering/src/app.ts';
+import { createMetrics } from '../../services/metering/src/metrics.ts';
+import { Reaper } from '../../services/metering/src/reaper/reaper.ts';
 import {
   bucketNumber,
   newRequest,
@@ -15,6 +20,9 @@ import {
   type TestAccount,
   type World,
 } from './metering-harness.ts';
+
+// Real processes on a shared machine: each wait has its own deadline.
+jest.setTimeout(60_000);
 
 const USD = 1_000_000_000n;
 
@@ -97,6 +105,53 @@ describe('the life of a lease', () => {
     });
     expect(await leasesOf(who)).toHaveLength(1);
   });
+});
+
+describe('several keepers', () => {
+  test('two instances answer the same needs with one lease and quarantine nothing', async () => {
+    metering = await world.metering();
+    const second = await world.metering((o) => ({ ...o, reclaimOnStop: false }));
+    const accounts = await Promise.all(Array.from({ length: 8 }, () => world.account(10n * USD)));
+    for (let round = 1; round <= 3; round++) {
+      await Promise.all(accounts.map((who) => world.router.admit(who, priceOf(400) * BigInt(round))));
+    }
+    for (const who of accounts) {
+      expect((await leasesOf(who)).map((lease) => lease.state)).toEqual(['open']);
+      const [row] = await leasesOf(who);
+      expect((await world.router.scripts.readLease(who.account)).lease?.grantedNusd).toBe(row!.granted);
+    }
+    await second.stop();
+  });
+
+  test('a lease at the largest amount that scripts count makes room for a new one', async () => {
+    metering = await world.metering();
+    const who = await world.account(400_000n * USD);
+    const nearMax = 90_000n * USD;
+    const first = await world.router.admit(who, nearMax);
+    const next = await world.router.admit(who, nearMax);
+    expect(next.leaseId).not.toBe(first.leaseId);
+    expect((await leasesOf(who)).map((lease) => [lease.state, lease.quarantine_why])).toEqual([
+      ['quarantined', 'replaced'],
+      ['open', null],
+    ]);
+    // The first request ends after all: its record finds its lease.
+    await world.router.settle(recordOf(first, 100));
+    await world.router.settle(recordOf(next, 100));
+    await reachesBalance(who, { posted: priceOf(200), uncollected: 0n });
+  });
+});
+
+describe('a Postgres that crashes', () => {
+  test('while it drains: every record is posted once, and needs are answered again', async () => {
+    if (!world.real) return;
+    metering = await world.metering((o) => ({ ...o, batchSize: 10 }));
+    const who = await world.account(100n * USD);
+    const intents = await Promise.all(Array.from({ length: 60 }, () => world.router.admit(who, priceOf(10))));
+    await Promise.all([world.crashDatabase(), ...intents.map((intent) => world.router.settle(recordOf(intent, 7)))]);
+    await reachesBalance(who, { posted: priceOf(7) * 60n });
+    await world.router.admit(who, 60n * USD);
+    expect(await metering.reconcile()).toEqual([]);
+  }, 60_000);
 });
 
 describe('verdicts', () => {
@@ -260,16 +315,47 @@ describe('routers that vanish', () => {
     expect(await world.settled(intent.requestId)).toMatchObject({ state: 'final', revision: 1 });
   });
 
-  test('while heartbeats move, a hold lives however long it takes', async () => {
-    metering = await world.metering((o) => ({ ...o, reaper: { ...o.reaper, silentMs: 400, marginMs: 100 } }));
+  test('judged by its own monotonic clock: while heartbeats move a hold lives, whatever the wall clock does', async () => {
+    metering = await world.metering((o) => ({ ...o, reaper: { ...o.reaper, everyMs: 600_000 } }));
+    const clock = fakeClock();
+    const logger = createLogger({ service: 'test', level: 'silent' });
+    const reaper = new Reaper({
+      redis: metering.redis,
+      scripts: metering.scripts,
+      clock,
+      logger,
+      metrics: createMetrics(new Registry()),
+      options: { everyMs: 1, unbeatenMs: 30_000, silentMs: 600_000, marginMs: 60_000, auditEveryMs: 1e9 },
+    });
+    const held = async () => (await world.router.scripts.readLease(who.account)).lease?.heldNusd;
     const who = await world.account(USD);
     const intent = await world.router.admit(who, priceOf(100));
-    for (let beat = 1; beat <= 12; beat++) {
+    for (let beat = 1; beat <= 5; beat++) {
       expect(await world.router.beat(intent, beat)).toBe('held');
-      await metering.reaper.round();
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await reaper.round();
+      await clock.advance(650_000);
+      clock.stepWall(86_400_000);
+      await reaper.round();
+      expect(await held()).toBe(priceOf(100));
     }
-    expect((await world.router.scripts.readLease(who.account)).lease?.heldNusd).toBe(priceOf(100));
+    // Another Redis history says nothing about the old counter; here the counter simply stops.
+    await clock.advance(9_999);
+    await reaper.round();
+    expect(await held()).toBe(priceOf(100));
+    await clock.advance(1);
+    await reaper.round();
+    expect(await held()).toBe(0n);
+    await reachesBalance(who, { posted: priceOf(5) });
+
+    const unbeaten = await world.router.admit(who, priceOf(100));
+    await reaper.round();
+    await clock.advance(29_999);
+    await reaper.round();
+    expect(await held()).toBe(priceOf(100));
+    await clock.advance(1);
+    await reaper.round();
+    expect(await held()).toBe(0n);
+    expect(await world.settled(unbeaten.requestId)).toBeNull();
   });
 
   test('a leaked entry of a concurrency set is taken off after it was seen twice', async () => {
@@ -340,6 +426,38 @@ describe('books', () => {
     expect(await rows()).toMatchObject([{ requests: 1n, completionTokens: 90n, amountNusd: priceOf(90) }]);
     const page = await usage.page({ accountId: who.account, limit: 10 });
     expect(page.data).toMatchObject([{ requestId: intent.requestId, final: true, completionTokens: 90 }]);
+  });
+});
+
+describe('scheduled work', () => {
+  test('roll-ups and reconciliation run through BullMQ, also after a flush, and leave little behind', async () => {
+    metering = await world.metering((o) => ({
+      ...o,
+      jobs: { reconcileEveryMs: 200, rollupEveryMs: 200, rescheduleMs: 100 },
+    }));
+    const reconciled = async () => {
+      const row = await world.db
+        .selectFrom('reconciliations')
+        .select((e) => e.fn.countAll<bigint>().as('count'))
+        .executeTakeFirstOrThrow();
+      return Number(row.count);
+    };
+    const first = await reconciled();
+    await eventually('two reconciliations', async () => (await reconciled()) >= first + 2);
+    await world.redis.client.flushall();
+    const second = await reconciled();
+    await eventually('two more', async () => (await reconciled()) >= second + 2);
+    const who = await world.account(USD);
+    const intent = await world.router.admit(who, priceOf(10));
+    await world.router.settle(recordOf(intent, 5));
+    const { UsageStore } = await import('@tollgate/shared/db/usage-store');
+    const rollups = (by: 'hour' | 'day') => new UsageStore(world.db).rollups({ accountId: who.account, by, limit: 10 });
+    await eventually(
+      'the hour and the day',
+      async () => (await rollups('hour')).length + (await rollups('day')).length === 2,
+    );
+    const keys = await world.redis.client.keys('tg-queue:*');
+    expect(keys.length).toBeLessThan(150);
   });
 });
 

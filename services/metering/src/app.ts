@@ -59,7 +59,7 @@ export interface MeteringOptions {
   release: { skewMs: number; graceMs: number };
   reaper: ReaperOptions;
   /** null = no BullMQ. */
-  jobs: { reconcileEveryMs: number; rollupEveryMs: number } | null;
+  jobs: { reconcileEveryMs: number; rollupEveryMs: number; rescheduleMs: number } | null;
   reclaimOnStop: boolean;
 }
 
@@ -121,7 +121,11 @@ export function optionsOf(config: MeteringConfig): MeteringOptions {
       auditEveryMs: 300_000,
     },
     jobs: config.TOLLGATE_METERING_JOBS
-      ? { reconcileEveryMs: config.TOLLGATE_METERING_RECONCILE_MS, rollupEveryMs: config.TOLLGATE_METERING_ROLLUP_MS }
+      ? {
+          reconcileEveryMs: config.TOLLGATE_METERING_RECONCILE_MS,
+          rollupEveryMs: config.TOLLGATE_METERING_ROLLUP_MS,
+          rescheduleMs: RESCHEDULE_MS,
+        }
       : null,
     reclaimOnStop: config.TOLLGATE_METERING_RECLAIM_ON_STOP,
   };
@@ -218,7 +222,7 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
       clock,
       logger,
       metrics,
-      rescheduleMs: RESCHEDULE_MS,
+      rescheduleMs: deps.jobs.rescheduleMs,
       tasks: {
         rollup_hourly: { everyMs: deps.jobs.rollupEveryMs, run: () => rollups.hourly() },
         rollup_daily: { everyMs: deps.jobs.rollupEveryMs * 5, run: () => rollups.daily() },

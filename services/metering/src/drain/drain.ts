@@ -88,7 +88,8 @@ export class Drain {
       waiting,
       width,
       async ({ bucket }) => {
-        drained += (await this.drainBatch(bucket)).drained;
+        const batch = await this.drainBatch(bucket);
+        drained += batch.drained;
       },
       (error, { bucket }) => {
         metrics.drainErrorsTotal.inc();

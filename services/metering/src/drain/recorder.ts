@@ -10,7 +10,7 @@ import { isInfrastructure, savepoint } from '@tollgate/shared/db/tx';
 import type { AccountId } from '@tollgate/shared/domain/ids';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { MeteringMetrics } from '../metrics.ts';
-import { type FoldResult, foldBatch, type Incoming } from './settle.ts';
+import { type Finding, type FoldResult, foldBatch, type Incoming } from './settle.ts';
 
 export interface IncomingText {
   /** Unique per delivery place, e.g. bucket, history and stream id. */
@@ -28,6 +28,8 @@ export interface Recorded {
   /** Reports what was found; call it after the commit, so that a retried transaction is told once. */
   report: () => void;
 }
+
+const EXAMPLES = 5;
 
 export interface RecorderDeps {
   store: SettlementStore;
@@ -117,17 +119,28 @@ export class Recorder {
 
   #report(results: readonly FoldResult[], letters: readonly DeadLetter[]): void {
     const { metrics, logger } = this.#deps;
+    const byKind = new Map<Finding, FoldResult['findings']>();
     for (const result of results) {
       metrics.recordsTotal.inc({ result: 'posted' }, result.posted);
       metrics.recordsTotal.inc({ result: 'repeated' }, result.repeated);
-      for (const { finding, requestId, amountNusd } of result.findings) {
-        metrics.findingsTotal.inc({ finding });
-        if (finding === 'uncollected') metrics.uncollectedNusdTotal.inc(Number(amountNusd));
-        const level = finding === 'clipped' || finding === 'foreign_lease' ? 'warn' : 'error';
-        logger[level]({ finding, requestId, amountNusd: String(amountNusd) }, 'usage record');
+      for (const each of result.findings) {
+        metrics.findingsTotal.inc({ finding: each.finding });
+        if (each.finding === 'uncollected') metrics.uncollectedNusdTotal.inc(Number(each.amountNusd));
+        const alike = byKind.get(each.finding);
+        if (alike) alike.push(each);
+        else byKind.set(each.finding, [each]);
       }
     }
+    // One line per kind and batch: after a loss of Redis thousands of records look alike.
+    for (const [finding, all] of byKind) {
+      const amountNusd = String(all.reduce((sum, each) => sum + each.amountNusd, 0n));
+      const requestIds = all.slice(0, EXAMPLES).map((each) => each.requestId);
+      const level = finding === 'clipped' || finding === 'foreign_lease' ? 'warn' : 'error';
+      logger[level]({ finding, records: all.length, amountNusd, requestIds }, 'usage records need a look');
+    }
     metrics.recordsTotal.inc({ result: 'dead_letter' }, letters.length);
-    for (const letter of letters) logger.error({ source: letter.source, reason: letter.error }, 'dead letter');
+    if (letters.length === 0) return;
+    const examples = letters.slice(0, EXAMPLES).map(({ source, error }) => ({ source, error }));
+    logger.error({ letters: letters.length, examples }, 'dead letters');
   }
 }

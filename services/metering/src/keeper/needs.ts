@@ -126,6 +126,8 @@ export class Needs {
       const answer = await desk.serve(accountId, waiting.neededNusd);
       metrics.needsTotal.inc({ answer });
       if (answer !== 'covered') pauseMs = shortPauseMs;
+      // What was asked while this was answered is answered too; whoever is still short after hearing that asks again.
+      else if ((this.#queue.get(accountId)?.neededNusd ?? 0n) <= waiting.neededNusd) this.#queue.delete(accountId);
     } catch (error) {
       // The router asks again, or the sweep finds the need that a client repeats.
       metrics.needsTotal.inc({ answer: 'failed' });

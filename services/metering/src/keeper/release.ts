@@ -56,7 +56,8 @@ export class Releaser {
     let closed = 0;
     for (const [bucket, leases] of byBucket) {
       try {
-        closed += await this.#releaseBucket(bucket, leases);
+        const count = await this.#releaseBucket(bucket, leases);
+        closed += count;
       } catch (error) {
         logger.warn({ err: error, bucket }, 'quarantined leases not released, tried again');
       }

@@ -27,7 +27,10 @@ export class LiveAudit {
       do {
         const [next, keys] = await node.scan(cursor, 'MATCH', PATTERN, 'COUNT', SCAN_COUNT);
         cursor = next;
-        for (const key of keys) removed += await this.#check(key, suspects);
+        for (const key of keys) {
+          const count = await this.#check(key, suspects);
+          removed += count;
+        }
       } while (cursor !== '0');
     }
     this.#suspects = suspects;

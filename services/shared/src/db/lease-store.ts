@@ -49,6 +49,9 @@ export interface KeySpend {
   monthNusd: bigint;
 }
 
+/** Each becomes four fields of a Redis hash. */
+const CAP_SEEDS_MAX = 1_000;
+
 export class LeaseStore {
   readonly #db: Executor;
 
@@ -218,16 +221,21 @@ export class LeaseStore {
     });
   }
 
-  /** Spend of the account's keys that have a cap, in the UTC day and month of `nowMs`. */
+  /**
+   * Spend of the account's keys in the UTC day and month of `nowMs`, those with a cap first: a cap may also be set while
+   * the lease is in use. Keys that spent nothing are absent; of a great many keys only those that spent most are told.
+   */
   async capSpend(accountId: string, nowMs: number): Promise<KeySpend[]> {
     const day = new Date(nowMs).toISOString().slice(0, 10);
     const month = `${day.slice(0, 7)}-01`;
     const { rows } = await sql<{ id: string; day_nusd: bigint; month_nusd: bigint }>`
       SELECT k.id, coalesce(sum(s.amount_nusd) FILTER (WHERE s.day = ${day}::date), 0) AS day_nusd,
-             coalesce(sum(s.amount_nusd), 0) AS month_nusd
-      FROM api_keys k LEFT JOIN key_spend s ON s.key_id = k.id AND s.day >= ${month}::date
-      WHERE k.account_id = ${accountId} AND (k.cap_day_nusd IS NOT NULL OR k.cap_month_nusd IS NOT NULL)
-      GROUP BY k.id`.execute(this.#db);
+             sum(s.amount_nusd) AS month_nusd
+      FROM api_keys k JOIN key_spend s ON s.key_id = k.id AND s.day >= ${month}::date
+      WHERE k.account_id = ${accountId} AND k.revoked_at IS NULL
+      GROUP BY k.id
+      ORDER BY (k.cap_day_nusd IS NULL AND k.cap_month_nusd IS NULL), sum(s.amount_nusd) DESC
+      LIMIT ${CAP_SEEDS_MAX}`.execute(this.#db);
     return rows.map((row) => ({ keyId: row.id as KeyId, dayNusd: row.day_nusd, monthNusd: row.month_nusd }));
   }
 
