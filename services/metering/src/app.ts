@@ -167,7 +167,8 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
     recorder,
     batchSize: deps.batchSize,
     everyMs: deps.drainEveryMs,
-    width: Math.max(1, Math.min(deps.poolMax - 1, 4)),
+    // Half of the connections stay for needs: a drain must not delay a lease.
+    width: Math.max(1, Math.min(Math.floor(deps.poolMax / 2), 4)),
   });
   const desk = new LeaseDesk({ ...common, options: deps.lease });
   const needs = new Needs({ ...common, desk, width: Math.max(1, Math.min(deps.poolMax - 1, 8)), shortPauseMs: 100 });
