@@ -4,10 +4,13 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import { EXCEPTIONS } from './devworker-goldens.exceptions.ts';
 import { bodyShape, headerShape, maskTime } from './devworker-goldens.shape.ts';
+
+// A machine with other work may be slow; nothing here measures time.
+jest.setTimeout(60_000);
 
 interface Golden {
   name: string;

@@ -1,8 +1,11 @@
 /** The worker over real HTTP: what others rely on beyond the recorded shapes. */
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { type Devworker, startDevworker } from './app.ts';
+
+// A machine with other work may be slow; nothing here measures time.
+jest.setTimeout(60_000);
 
 let worker: Devworker;
 
@@ -306,6 +309,11 @@ describe('faults', () => {
     expect((await post('/v1/chat/completions', { messages: MESSAGES })).status).toBe(500);
     await post('/devworker/faults', { fault: null });
     expect((await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 1 })).status).toBe(200);
+    await post('/devworker/faults', { fault: 'status;code=503;times=2' });
+    const statuses = [];
+    for (let i = 0; i < 3; i++)
+      statuses.push((await post('/v1/chat/completions', { messages: MESSAGES, max_tokens: 1 })).status);
+    expect(statuses).toEqual([503, 503, 200]);
     expect((await post('/devworker/faults', { fault: 'explode' })).status).toBe(400);
     expect((await stream('explode')).status).toBe(400);
   });

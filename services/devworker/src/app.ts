@@ -2,8 +2,9 @@
  * Starts one worker inside this process: `const worker = await startDevworker({ port: 0 })`, `worker.url`,
  * `await worker.close()`.
  */
-import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { type Clock, systemClock } from '@tollgate/shared/runtime/clock';
+import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
 import type { DevworkerConfig } from './config.ts';
 import { DIALECTS, type DialectName } from './dialects/index.ts';
 import { createMetrics } from './dialects/vllm/metrics.ts';
@@ -45,6 +46,9 @@ export interface DevworkerOptions {
   maxSequences?: number;
   /** Tokens computed in one step. Default 8192. */
   maxBatchedTokens?: number;
+  /** Time and randomness of ids, stamps and requests without a seed. Default: the machine's. */
+  clock?: Clock;
+  random?: Random;
   /** Called for the fault `die;how=exit`. Default: SIGKILL to this process. */
   kill?: () => void;
 }
@@ -101,7 +105,9 @@ export async function startDevworker(options: DevworkerOptions = {}): Promise<De
     maxBatchedTokens: options.maxBatchedTokens ?? 8192,
   });
   const grammar = createGrammarClient();
-  const startedMs = performance.now();
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? systemRandom;
+  const startedMs = clock.monotonicMs();
   const worker: Worker = {
     settings: {
       model,
@@ -118,7 +124,7 @@ export async function startDevworker(options: DevworkerOptions = {}): Promise<De
     engine,
     tokenizer: defaultTokenizer(),
     grammar,
-    metrics: createMetrics(Date.now() / 1000, speed),
+    metrics: createMetrics(clock.nowMs() / 1000, speed),
     fingerprint: `vllm-0.29.0-${hashText(model).toString(16).padStart(8, '0')}`,
     totals: {
       requests: 0,
@@ -132,10 +138,10 @@ export async function startDevworker(options: DevworkerOptions = {}): Promise<De
     },
     openRequests: 0,
     fault: undefined,
-    randomId: () => randomBytes(8).toString('hex'),
-    randomSeed: () => randomBytes(4).readUInt32LE(),
-    sinceStartMs: () => performance.now() - startedMs,
-    epochSeconds: () => Math.floor(Date.now() / 1000),
+    randomId: () => Buffer.from(random.bytes(8)).toString('hex'),
+    randomSeed: () => random.int(2 ** 32),
+    sinceStartMs: () => clock.monotonicMs() - startedMs,
+    epochSeconds: () => Math.floor(clock.nowMs() / 1000),
     kill: options.kill ?? (() => process.kill(process.pid, 'SIGKILL')),
   };
   const server = createWorkerServer(worker);

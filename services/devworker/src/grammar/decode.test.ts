@@ -1,10 +1,13 @@
 /** Real XGrammar in its thread: whatever the seed, a document parses and is valid, and ends by itself. */
-import { afterAll, describe, expect, test } from '@jest/globals';
+import { afterAll, describe, expect, jest, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import fc from 'fast-check';
 import { ConstraintError } from './constraint.ts';
 import { createGrammarClient } from './pool.ts';
+
+// A machine with other work may be slow; nothing here measures time.
+jest.setTimeout(60_000);
 
 const grammar = createGrammarClient();
 afterAll(() => grammar.close());

@@ -8,8 +8,8 @@ import { UNSUPPORTED_FEATURES } from './client.ts';
 import { type Constraint, ConstraintError } from './constraint.ts';
 import type { ThreadReply, ThreadRequest } from './thread.ts';
 
-/** vLLM's own limit for a regular expression. */
-const TIMEOUT_MS = 5_000;
+/** Longer than vLLM's 5 s for a regular expression: a development machine may have other work. */
+const TIMEOUT_MS = 20_000;
 const MAX_REMEMBERED = 1_000;
 
 interface Waiting {
@@ -27,18 +27,25 @@ export function createGrammarClient(): GrammarClient {
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  function watch(): void {
+  /** The thread keeps the process alive only while someone waits for it. */
+  function holdWhileWaiting(): void {
+    if (waiting.size === 0) thread?.unref();
+    else thread?.ref();
+  }
+
+  /** Nothing is being worked on. */
+  function rest(): void {
     clearTimeout(timer);
     timer = undefined;
-    const [first] = waiting.values();
-    if (!first) {
-      thread?.unref();
-      return;
-    }
-    thread?.ref();
+    holdWhileWaiting();
+  }
+
+  function limitTime(id: number): void {
+    clearTimeout(timer);
     timer = setTimeout(() => {
-      waiting.delete(first.request.id);
-      first.reject(new ConstraintError(first.request.constraint.kind, 'Compilation timed out.'));
+      const late = waiting.get(id);
+      waiting.delete(id);
+      late?.reject(new ConstraintError(late.request.constraint.kind, 'Compilation timed out.'));
       replaceThread();
     }, TIMEOUT_MS);
   }
@@ -51,7 +58,7 @@ export function createGrammarClient(): GrammarClient {
       const next = startThread();
       for (const { request } of waiting.values()) next.postMessage(request);
     }
-    watch();
+    rest();
   }
 
   function startThread(): Worker {
@@ -60,18 +67,24 @@ export function createGrammarClient(): GrammarClient {
     const started = new Worker(entry, { execArgv: [] });
     thread = started;
     started.on('message', (reply: ThreadReply) => {
+      // What a broken thread still says about the requests behind the fatal one does not count.
+      if (thread !== started) return;
+      if (reply.begun) {
+        limitTime(reply.id);
+        return;
+      }
       const entryWaiting = waiting.get(reply.id);
       waiting.delete(reply.id);
       if (reply.ok) entryWaiting?.resolve(reply);
       else {
         const kind = entryWaiting?.request.constraint.kind ?? 'json';
         entryWaiting?.reject(new ConstraintError(kind, reply.unsupported ? UNSUPPORTED_FEATURES : reply.message));
-        if (reply.fatal && thread === started) {
+        if (reply.fatal) {
           replaceThread();
           return;
         }
       }
-      watch();
+      rest();
     });
     started.on('error', (error) => {
       if (thread !== started) return;
@@ -102,7 +115,7 @@ export function createGrammarClient(): GrammarClient {
       const request: ThreadRequest = { id: nextId++, op, constraint, seed, softLimit };
       waiting.set(request.id, { request, resolve, reject });
       (thread ?? startThread()).postMessage(request);
-      if (waiting.size === 1) watch();
+      holdWhileWaiting();
     });
   }
 

@@ -16,9 +16,11 @@ export interface ThreadRequest {
 }
 
 export type ThreadReply =
-  | { id: number; ok: true; text: string; complete: boolean }
+  /** Work on a request has begun: its time limit starts here, not while the thread itself starts. */
+  | { id: number; begun: true }
+  | { id: number; begun?: false; ok: true; text: string; complete: boolean }
   /** `unsupported`: on vLLM's own list. `fatal`: this thread is of no more use. */
-  | { id: number; ok: false; message: string; unsupported: boolean; fatal: boolean };
+  | { id: number; begun?: false; ok: false; message: string; unsupported: boolean; fatal: boolean };
 
 const MAX_COMPILED = 128;
 const MAX_ROLLBACK = 256;
@@ -164,5 +166,8 @@ async function answer(request: ThreadRequest): Promise<ThreadReply> {
 
 let last: Promise<void> = Promise.resolve();
 parentPort!.on('message', (request: ThreadRequest) => {
-  last = last.then(async () => parentPort!.postMessage(await answer(request)));
+  last = last.then(async () => {
+    parentPort!.postMessage({ id: request.id, begun: true } satisfies ThreadReply);
+    parentPort!.postMessage(await answer(request));
+  });
 });

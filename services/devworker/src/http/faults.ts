@@ -16,6 +16,8 @@
  *   comments                                  a comment line before every event
  *   crlf                                      lines end with CRLF
  *
+ * A worker's fault may be limited: status;code=503;times=1 strikes one request.
+ *
  * Bad habits of models (`generation/quirks.ts`), for answers that are JSON or tool calls:
  *   whitespace;count=9 | whitespace;count=0   line breaks after the first colon, 0: without end
  *   leak                                      a special token inside the first string
@@ -54,6 +56,8 @@ export interface Fault {
   bytes: number;
   count: number;
   code: number;
+  /** A worker's fault strikes this many requests and is gone; 0: all of them. */
+  times: number;
 }
 
 export const FAULT_HEADER = 'x-devworker-fault';
@@ -66,6 +70,7 @@ const DEFAULTS: Omit<Fault, 'kind'> = {
   bytes: 1,
   count: 4,
   code: 500,
+  times: 0,
 };
 
 /** Reads `kind;key=value;...`. Throws a plain Error that says what is wrong. */
@@ -80,7 +85,12 @@ export function parseFault(text: string): Fault {
     if (key === 'how' && (value === 'destroy' || value === 'exit')) fault.how = value;
     else if (key === 'at' && (value === 'headers' || value === 'stream')) fault.at = value;
     else if (
-      (key === 'after' || key === 'factor' || key === 'bytes' || key === 'count' || key === 'code') &&
+      (key === 'after' ||
+        key === 'factor' ||
+        key === 'bytes' ||
+        key === 'count' ||
+        key === 'times' ||
+        key === 'code') &&
       value !== undefined &&
       /^\d+(\.\d+)?$/.test(value)
     ) {

@@ -72,7 +72,11 @@ function answerPreflight(res: ServerResponse): void {
 /** The fault of this request: its own header, else the worker's. */
 function faultOf(worker: Worker, req: IncomingMessage): Fault | undefined {
   const header = req.headers[FAULT_HEADER];
-  if (typeof header !== 'string') return worker.fault;
+  if (typeof header !== 'string') {
+    const { fault } = worker;
+    if (fault && fault.times > 0 && --fault.times === 0) worker.fault = undefined;
+    return fault;
+  }
   try {
     return parseFault(header);
   } catch (error) {

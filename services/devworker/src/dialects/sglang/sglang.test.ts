@@ -1,6 +1,9 @@
 /** The SGLang dialect, as its sources say (nothing of it was recorded). */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '../../app.ts';
+
+// A machine with other work may be slow; nothing here measures time.
+jest.setTimeout(60_000);
 
 let worker: Devworker;
 
