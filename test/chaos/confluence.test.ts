@@ -2,7 +2,7 @@
  * MONEY.md section 8, test 2: the final ledger is a function of the set of records, not of their order, batching, crashes or
  * number of workers; no batch fails twice; a record is confirmed only when Postgres has it. Planted bugs must be seen.
  */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { encodeUsageRecord } from '@tollgate/shared/contracts/money';
 import { type Db, openDatabase } from '@tollgate/shared/db/client';
 import { LeaseStore } from '@tollgate/shared/db/lease-store';
@@ -35,6 +35,8 @@ import {
   recordOf,
   startDatabase,
 } from './metering-harness.ts';
+
+jest.setTimeout(120_000);
 
 type Fold = typeof foldBatch;
 
