@@ -126,8 +126,10 @@ export function recordTotals(worker: Worker, counts: Counts, aborted: boolean): 
   totals.cachedTokens += counts.cached;
 }
 
-function wantsStream(body: unknown): boolean {
-  return (body as { stream?: unknown } | null)?.stream === true;
+/** Whether a raw body asks for a stream, read as laxly as the field itself is. */
+export function wantsStream(body: unknown): boolean {
+  const { stream } = body as { stream?: unknown };
+  return stream === true || stream === 1 || (typeof stream === 'string' && stream.toLowerCase() === 'true');
 }
 
 /** Ends the runs of a client that has left, and notes how long that took. */

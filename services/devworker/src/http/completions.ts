@@ -6,7 +6,7 @@ import type { Seen } from '../engine/engine.ts';
 import type { ChoiceState } from '../generation/choice.ts';
 import type { FixedText } from '../generation/job.ts';
 import { type Run, startRun } from '../generation/run.ts';
-import { modelContext, recordAbort, recordTotals, watchForLeaving } from './chat.ts';
+import { modelContext, recordAbort, recordTotals, wantsStream, watchForLeaving } from './chat.ts';
 import { createSender, type Fault } from './faults.ts';
 import { loadHeader } from './load-header.ts';
 import { checkConstraint, decodeWithQuirk } from './prepare.ts';
@@ -30,7 +30,7 @@ export async function handleCompletions(
     if (prepared.checked) await checkConstraint(worker, prepared.checked);
     fixed = await Promise.all(prepared.jobs.map((job) => decodeWithQuirk(worker, job, freshSeed, fault)));
   } catch (error) {
-    if (!(error instanceof ApiError) || !error.late || (body as { stream?: unknown }).stream !== true) throw error;
+    if (!(error instanceof ApiError) || !error.late || !wantsStream(body)) throw error;
     const writer = beginStream(res);
     writer.write(dialect.errorEvent(error));
     writer.write('data: [DONE]\n\n');
