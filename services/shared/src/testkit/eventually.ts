@@ -1,4 +1,7 @@
-/** Waiting in tests of real processes: poll until true, fail at a deadline with what was last seen. */
+/**
+ * Waiting in tests of real processes: poll until true, fail at a deadline with what was last seen. The deadline is long:
+ * it ends a hopeless wait on a busy machine, it measures nothing.
+ */
 
 export interface EventuallyOptions {
   deadlineMs?: number;
@@ -12,7 +15,7 @@ export interface EventuallyOptions {
 export async function eventually<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { deadlineMs = 15_000, everyMs = 25 }: EventuallyOptions = {},
+  { deadlineMs = 60_000, everyMs = 25 }: EventuallyOptions = {},
 ): Promise<Exclude<T, undefined | null | false>> {
   const endMs = performance.now() + deadlineMs;
   let last: unknown;
