@@ -41,3 +41,8 @@ export type ConsoleConfig = z.output<z.ZodObject<typeof consoleShape>>;
 export function readConfig(argv: readonly string[], env: Environment): ConsoleConfig {
   return loadConfig('console', consoleShape, argv, env);
 }
+
+/** This process's environment, for `main`. */
+export function processEnvironment(): Environment {
+  return process.env;
+}

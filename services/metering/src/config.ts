@@ -66,3 +66,8 @@ export type MeteringConfig = z.output<z.ZodObject<typeof meteringShape>>;
 export function readConfig(argv: readonly string[], env: Environment): MeteringConfig {
   return loadConfig('metering', meteringShape, argv, env);
 }
+
+/** This process's environment, for `main`. */
+export function processEnvironment(): Environment {
+  return process.env;
+}

@@ -4,7 +4,7 @@ import { ConfigError, type Environment, exitOnConfigError } from '@tollgate/shar
 import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import { optionsOf, startMetering } from './app.ts';
-import { readConfig } from './config.ts';
+import { processEnvironment, readConfig } from './config.ts';
 
 /** Runs metering until SIGTERM or SIGINT. Bad configuration ends the process with status 78. */
 export async function main(argv: readonly string[], env: Environment): Promise<void> {
@@ -24,3 +24,5 @@ export async function main(argv: readonly string[], env: Environment): Promise<v
   }
   await running;
 }
+
+if (import.meta.main) await main(process.argv.slice(2), processEnvironment());
