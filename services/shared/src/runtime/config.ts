@@ -138,7 +138,9 @@ export function loadConfig<S extends z.ZodRawShape>(
   try {
     const config = parseConfig(shape, env);
     if (argv.includes('--check-config')) {
-      process.stdout.write(`${JSON.stringify(redactedConfig(shape, env), null, 2)}\n`);
+      // Money is a bigint here and a decimal string in JSON, as everywhere.
+      const shown = (_name: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
+      process.stdout.write(`${JSON.stringify(redactedConfig(shape, env), shown, 2)}\n`);
       process.exit(0);
     }
     return config;
