@@ -40,3 +40,46 @@ describe('profile dottxt refuses by name what the engine is not told', () => {
     expect(await verdict(each.schema, DOTTXT_RULES)).toEqual(each.dottxt ?? each.openai);
   });
 });
+
+/** What vLLM 0.29 with pinned XGrammar takes and both XGrammar lines read alike; a `properties` map is walked, not read. */
+const PORTABLE = new Set([
+  '$ref',
+  '$defs',
+  'anyOf',
+  'enum',
+  'type',
+  'properties',
+  'required',
+  'additionalProperties',
+  'minProperties',
+  'maxProperties',
+  'items',
+  'prefixItems',
+  'minItems',
+  'maxItems',
+  'pattern',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'exclusiveMaximum',
+]);
+
+function keywordsOf(schema: unknown): string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  return Object.entries(schema).flatMap(([keyword, value]) => {
+    if (keyword === 'enum') return [keyword];
+    const inner =
+      keyword === 'properties' || keyword === '$defs' || Array.isArray(value) ? Object.values(value) : [value];
+    return [keyword, ...inner.flatMap(keywordsOf)];
+  });
+}
+
+test('no engine is sent a keyword that it drops, misreads or refuses', async () => {
+  for (const { schema, openai } of SCHEMA_CASES) {
+    if (typeof openai !== 'string') continue;
+    const body = { guided_json: schema };
+    const { engineConstraint } = await gate.gate(body, OPENAI_RULES, PINNED, false);
+    const sent = (engineConstraint.structured_outputs as { json: unknown }).json;
+    expect(keywordsOf(sent).filter((keyword) => !PORTABLE.has(keyword))).toEqual([]);
+  }
+});

@@ -5,13 +5,17 @@
 import { disjoint } from './disjoint.ts';
 import { emptyFlat, type Flat, flatOf, isTrivial, join, type Lost } from './flat.ts';
 import type { Normalized, Schema, SchemaObject } from './normalize.ts';
+import { SchemaProblem } from './problem.ts';
 
 /** More branches than this after multiplying out, and the keyword is left to the check after. */
 const MAX_BRANCHES = 64;
+/** Conjunctions looked at for one schema; real ones need hundreds. Chains of references can ask for exponentially many. */
+const MAX_WORK = 3_000;
 
 export class Alternatives {
   readonly #pointers: WeakMap<object, string>;
   readonly #defs: Record<string, Schema>;
+  #work = 0;
 
   constructor(normalized: Normalized) {
     this.#pointers = normalized.pointers;
@@ -23,8 +27,14 @@ export class Alternatives {
     return this.#defs[ref.slice('#/$defs/'.length)]!;
   }
 
+  #spend(): void {
+    if (++this.#work > MAX_WORK)
+      throw new SchemaProblem('', 'schema', 'its references and combinations are too many to put together');
+  }
+
   /** `inside`: references that are being put in place already; `from`: where the schema came from when it is a joined one. */
   of(schema: Schema, from: string, inside: ReadonlySet<string> = new Set()): Flat[] {
+    this.#spend();
     if (schema === true) return [emptyFlat(from)];
     if (schema === false) return [];
     const pointer = this.#pointers.get(schema) ?? from;
@@ -63,7 +73,12 @@ export class Alternatives {
     if (left === undefined || right === undefined || left.length * right.length > MAX_BRANCHES) {
       return a.map((flat) => ({ ...flat, lost: [...flat.lost, at] }));
     }
-    return left.flatMap((one) => right.map((other) => join(one, other)).filter((flat) => flat !== undefined));
+    return left.flatMap((one) => right.map((other) => this.#join(one, other)).filter((flat) => flat !== undefined));
+  }
+
+  #join(one: Flat, other: Flat): Flat | undefined {
+    this.#spend();
+    return join(one, other);
   }
 
   /** References replaced by what they stand for; undefined when one of them is inside itself. */

@@ -15,6 +15,9 @@ export interface SchemaLimits {
   /** Values under `enum`, in all. */
   enumValues: number;
   patternChars: number;
+  /** Size of all patterns once repetitions are written out. */
+  patternSize: number;
+  patternProperties: number;
 }
 
 export const DEFAULT_LIMITS: SchemaLimits = {
@@ -25,6 +28,8 @@ export const DEFAULT_LIMITS: SchemaLimits = {
   refs: 2_000,
   enumValues: 5_000,
   patternChars: 1_000,
+  patternSize: 40_000,
+  patternProperties: 100,
 };
 
 /** Regular expressions and grammars sent as such (`structured_outputs`, `ebnf`): DESIGN section 15. */

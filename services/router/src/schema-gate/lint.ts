@@ -13,28 +13,40 @@ export function lint(raw: unknown, text: string, limits: SchemaLimits = DEFAULT_
   if (text.length > limits.chars) throw new SchemaProblem('', 'schema', `longer than ${limits.chars} characters`);
   if (!isRecord(raw)) throw new SchemaProblem('', 'schema', 'the schema must be an object');
   const normalized = normalize(raw, limits);
-  checkPatterns(normalized);
+  checkPatterns(normalized, limits);
   return normalized;
 }
 
 /** Every pattern must be one that the linear-time matcher takes: it decides whether a finished document is valid. */
-function checkPatterns({ schema, pointers }: Normalized): void {
+function checkPatterns({ schema, pointers }: Normalized, limits: SchemaLimits): void {
+  let size = 0;
+  let named = 0;
   const seen = new Set<string>();
   const check = (source: string, pointer: string, keyword: string) => {
     if (seen.has(source)) return;
     seen.add(source);
     try {
-      linearRegex(source);
+      size += linearRegex(source).size;
     } catch (error) {
       if (!(error instanceof PatternError)) throw error;
       throw new SchemaProblem(pointer, keyword, `"${keyword}" has ${error.construct}, which is not supported`);
     }
+    if (size > limits.patternSize)
+      throw new SchemaProblem(pointer, keyword, 'the patterns of this schema are too large together');
   };
   forEachSchema(schema, (node) => {
     const at = pointers.get(node) ?? '';
     if (typeof node.pattern === 'string') check(node.pattern, step(at, 'pattern'), 'pattern');
     for (const source of Object.keys((node.patternProperties as object | undefined) ?? {})) {
-      check(source, step(step(at, 'patternProperties'), source), 'patternProperties');
+      const pointer = step(step(at, 'patternProperties'), source);
+      if (++named > limits.patternProperties) {
+        throw new SchemaProblem(
+          pointer,
+          'patternProperties',
+          `more than ${limits.patternProperties} "patternProperties" in all`,
+        );
+      }
+      check(source, pointer, 'patternProperties');
     }
   });
 }

@@ -3,11 +3,14 @@
  * and a model's text meet in the router's own thread, where a backtracking engine could be made to run for minutes.
  */
 import { type CharSet, has, WORD } from './charset.ts';
+import { Lru } from './lru.ts';
 import { PatternError, parseRegex, type RegexNode } from './regex-parse.ts';
 
 export interface LinearRegex {
   /** Whether the pattern occurs anywhere in the text (JSON Schema's `pattern`). */
   test(text: string): boolean;
+  /** Instructions: what it costs to keep and, at worst, per character. */
+  readonly size: number;
 }
 
 /** Above this many instructions (repetitions are written out) a pattern is refused. */
@@ -23,8 +26,19 @@ type Op =
   | { op: 'word'; negate: boolean; next: number }
   | { op: 'match' };
 
-/** Compiles a pattern. Throws PatternError for what is not a regular expression or cannot be matched in linear time. */
+const compiled = new Lru<LinearRegex>(1_000, 200_000);
+
+/** The matcher of a pattern, kept. Throws PatternError for what is not a regular expression or cannot be matched in linear time. */
 export function linearRegex(source: string): LinearRegex {
+  let regex = compiled.get(source);
+  if (regex === undefined) {
+    regex = compile(source);
+    compiled.set(source, regex, regex.size);
+  }
+  return regex;
+}
+
+function compile(source: string): LinearRegex {
   const node = parseRegex(source);
   const { looks, rest } = leadingLooks(node);
   const checks = looks.map((look) => ({
@@ -32,7 +46,8 @@ export function linearRegex(source: string): LinearRegex {
     regex: new Automaton({ t: 'cat', parts: [{ t: 'start' }, look.node] }),
   }));
   const main = new Automaton(rest);
-  return { test: (text) => checks.every((check) => check.regex.test(text) !== check.negate) && main.test(text) };
+  const size = checks.reduce((sum, check) => sum + check.regex.size, main.size);
+  return { size, test: (text) => checks.every((check) => check.regex.test(text) !== check.negate) && main.test(text) };
 }
 
 /** `^(?=A)(?!B)rest` as three automata that all start at 0; lookaheads anywhere else are refused. */
@@ -82,6 +97,10 @@ class Automaton {
     this.#hasWord = this.#ops.some((op) => op.op === 'word');
   }
   readonly #entry: number;
+
+  get size(): number {
+    return this.#ops.length;
+  }
 
   test(text: string): boolean {
     return this.#hasWord ? this.#simulate(text) : this.#run(text);

@@ -38,6 +38,10 @@ function createAjv(): Ajv2020 {
     addUsedSchema: false,
     logger: false,
     ownProperties: true,
+    // Without it ajv nests one block per keyword: thousands of properties overflow the stack of the JavaScript parser.
+    allErrors: true,
+    inlineRefs: false,
+    loopRequired: 8,
     multipleOfPrecision: 10,
     code: { regExp: regExp as never },
   });

@@ -1,0 +1,74 @@
+/**
+ * What the schema gate costs a request whose schema is known, and an answer that is checked.
+ *
+ *   node --conditions=tollgate-source test/sim/schemas/bench.ts
+ *
+ * CPU time of this process per call (load from others on the machine counts little), best of several rounds.
+ */
+import { type EngineDialect, VLLM } from '@tollgate/router/schema-gate/dialect';
+import { OPENAI_RULES, SchemaGate } from '@tollgate/router/schema-gate/gate';
+
+const gate = new SchemaGate({ compiler: { check: async () => ({ ok: true }) } });
+const engine: EngineDialect = VLLM;
+
+/** A chat request with a schema, of about this many characters in all; the schema is about half of it. */
+function request(chars: number): string {
+  const properties: Record<string, unknown> = {};
+  const required: string[] = [];
+  const schema = { type: 'object', properties, required, additionalProperties: false };
+  for (let i = 0; JSON.stringify(schema).length < chars / 2; i++) {
+    const name = `field_${i}`;
+    properties[name] = [
+      { type: 'string', minLength: 1, maxLength: 40 },
+      { type: 'integer', minimum: 0, maximum: 100 },
+      { enum: ['billing', 'bug', 'feature', 'other'] },
+      { type: 'array', items: { type: 'boolean' }, maxItems: 4 },
+    ][i % 4];
+    required.push(name);
+  }
+  const body = {
+    model: 'Qwen/Qwen3-30B-A3B-FP8',
+    messages: [{ role: 'user', content: '' }],
+    response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
+  };
+  body.messages[0]!.content = 'x'.repeat(Math.max(1, chars - JSON.stringify(body).length));
+  return JSON.stringify(body);
+}
+
+/** A document that the request's schema accepts. */
+function answerTo(text: string): string {
+  const { properties } = JSON.parse(text).response_format.json_schema.schema;
+  const value = (schema: { type?: string; enum?: string[] }) =>
+    schema.enum?.[0] ?? { string: 'some words', integer: 42, array: [true, false] }[schema.type as 'string'];
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, value(schema as object)])),
+  );
+}
+
+async function cpuMicros(calls: number, work: (index: number) => unknown): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 8; round++) {
+    const start = process.cpuUsage();
+    for (let i = 0; i < calls; i++) await work(i);
+    const { user, system } = process.cpuUsage(start);
+    best = Math.min(best, (user + system) / calls);
+  }
+  return best;
+}
+
+for (const chars of [1_000, 8_000]) {
+  const text = request(chars);
+  // Every request brings objects of its own, as parsed bodies do.
+  const bodies = Array.from({ length: 500 }, () => JSON.parse(text));
+  const calls = 4_000;
+  const loop = await cpuMicros(calls, () => undefined);
+  const cost =
+    (await cpuMicros(calls, (i) => gate.gate(bodies[i % bodies.length], OPENAI_RULES, engine, false))) - loop;
+  const { validator } = await gate.gate(bodies[0], OPENAI_RULES, engine, false);
+  const answer = answerTo(text);
+  if (validator?.(answer) !== undefined) throw new Error('the answer should be valid');
+  const check = (await cpuMicros(calls, () => validator?.(answer))) - loop;
+  process.stdout.write(
+    `request of ${text.length} characters: gate ${cost.toFixed(1)} us CPU; its answer of ${answer.length} characters: check ${check.toFixed(1)} us CPU\n`,
+  );
+}
