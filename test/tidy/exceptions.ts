@@ -17,6 +17,10 @@ export const LUA_QUOTES: readonly Exception[] = [
     path: 'test/chaos/lease-machine.test.ts',
     reason: 'planted bugs name the lines of the real scripts that they change',
   },
+  {
+    path: 'services/shared/src/testkit/bench-money.ts',
+    reason: 'measures the real script with and without the call that it names',
+  },
   { path: 'test/chaos/lease-machine/', reason: 'replaces the clock call of the real scripts by a chosen time' },
 ];
 
