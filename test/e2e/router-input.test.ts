@@ -62,6 +62,16 @@ describe('a request is refused', () => {
     expect(await raw(`${head}${auth}${auth}\r\n{}`)).toMatch(/^HTTP\/1\.1 401 .*"code":"invalid_api_key"/s);
   });
 
+  test('that is no HTTP, or has headers without end: 400 and 431 in JSON', async () => {
+    expect(await raw('NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 .*"code":"invalid_request"/s);
+    const head = `GET /v1/models HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`;
+    expect(await raw(head)).toMatch(/^HTTP\/1\.1 431 /);
+    // Two lengths that disagree are how requests are smuggled past a proxy.
+    const both =
+      'POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n';
+    expect(await raw(both)).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
   test('with a body over the limit: 413, told or streamed, and the connection closes', async () => {
     const answer = await chat(router, key.text, hello({ messages: [{ role: 'user', content: 'x'.repeat(200_000) }] }));
     expect(answer.status).toBe(413);

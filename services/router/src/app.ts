@@ -2,7 +2,7 @@
  * Composition root: everything is built here by hand and stopped in reverse. `startRouter` is also how tests and
  * `tollgate dev` run a router in their own process.
  */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
@@ -21,6 +21,7 @@ import { createRegistry, type MetricsServer, startMetricsServer } from '@tollgat
 import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
 import { logAccess } from './access-log.ts';
 import { Answers } from './admission/answers.ts';
+import { cachedDigest } from './admission/digest-cache.ts';
 import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.ts';
 import { CatalogView } from './catalog.ts';
 import { machineName, type RouterConfig } from './config.ts';
@@ -29,6 +30,7 @@ import { openAiProfile } from './contract/openai-profile.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { answerHeaders } from './http/headers.ts';
 import { createRoutes } from './http/routes.ts';
+import { createHttpServer } from './http/server.ts';
 import { routerIdentity } from './identity.ts';
 import { keyView } from './key-view.ts';
 import { RouterMetrics } from './metrics.ts';
@@ -242,7 +244,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     pipeline: {
       auth: {
         directory,
-        digest: (text) => keyDigest(text, config.TOLLGATE_KEY_PEPPER),
+        digest: cachedDigest((text) => keyDigest(text, config.TOLLGATE_KEY_PEPPER)),
         nowMs: () => clock.nowMs(),
       },
       checkOpen() {
@@ -337,7 +339,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     });
     lifecycle.defer('metrics', () => metricsServer?.close());
   }
-  const server = createServer({ requestTimeout: 120_000, headersTimeout: 30_000, keepAliveTimeout: 65_000 }, app);
+  const server = createHttpServer(app);
   await listen(server, config.TOLLGATE_ROUTER_LISTEN);
   lifecycle.defer('requests', async () => {
     draining = true;

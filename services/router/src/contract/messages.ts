@@ -23,6 +23,20 @@ export function parseMessages(value: unknown): Message[] {
 }
 
 function parseMessage(value: unknown, index: number): Message {
+  return simpleMessage(value) ?? checkedMessage(value, index);
+}
+
+/** The most common message, `{role, content}` with text, needs no path for an error. */
+function simpleMessage(value: unknown): Message | null {
+  if (typeof value !== 'object' || value === null) return null;
+  let fields = 0;
+  for (const _name in value) fields++;
+  const { role, content } = value as { role?: unknown; content?: unknown };
+  if (fields !== 2 || typeof content !== 'string') return null;
+  return role === 'user' || role === 'system' || role === 'assistant' ? { role, content } : null;
+}
+
+function checkedMessage(value: unknown, index: number): Message {
   const path = `messages[${index}]`;
   const raw = checkObject(path, value);
   if (raw.role === undefined) throw missing(`${path}.role`);

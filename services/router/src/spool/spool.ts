@@ -45,6 +45,8 @@ interface Entry {
   /** Redis's answer; null = not there yet, as far as we know. */
   sent: { history: string; streamId: string } | null;
   sending: boolean;
+  /** Confirmation that it was found to be newer than. */
+  comparedWith: string | null;
   sentAtMs: number;
   resendAfterMs: number;
 }
@@ -204,6 +206,7 @@ export class Spool {
       segment,
       sent: null,
       sending: false,
+      comparedWith: null,
       sentAtMs: 0,
       resendAfterMs: this.options.resendAfterMs,
     };
@@ -225,6 +228,7 @@ export class Spool {
         return;
       }
       entry.sent = { history, streamId };
+      entry.comparedWith = null;
       entry.sentAtMs = this.clock.monotonicMs();
       this.noteHistory(entry.bucket, history);
     } catch (error) {
@@ -253,6 +257,9 @@ export class Spool {
     for (const entry of this.entries.values()) {
       const upTo = confirmed.get(entry.bucket);
       if (upTo === undefined || entry.sent === null || entry.sent.history !== upTo.history) continue;
+      // While metering is away many records wait for a confirmation that does not move.
+      if (entry.comparedWith === upTo.streamId) continue;
+      entry.comparedWith = upTo.streamId;
       if (compareStreamIds(entry.sent.streamId, upTo.streamId) <= 0) this.forget(entry);
     }
   }
