@@ -20,15 +20,17 @@ const TOKENS = 100;
 async function ask(who: TestAccount): Promise<Intent | 'insufficient' | 'in_use'> {
   const requestId = newRequest();
   const holdNusd = (tokens: number) => priceOf(tokens);
+  let askedAtMs: number | undefined;
   for (;;) {
     const result = await world.router.admitOnce(who, requestId, priceOf(TOKENS));
     if (result.kind === 'ok' || result.kind === 'held') {
       return world.router.intent(who, requestId, result, priceOf(TOKENS));
     }
     if (result.kind !== 'need_lease') throw new Error(`unexpected ${result.kind}`);
+    askedAtMs ??= result.nowMs;
     const verdict = result.verdict?.text ? parseVerdict(result.verdict.text) : null;
     const decision = decideCredit(
-      { why: result.why, lease: result.lease, verdict },
+      { why: result.why, lease: result.lease, verdict, askedAtMs },
       { maxTokens: TOKENS, minTokens: 0, wholeAnswerOnly: true, holdNusd },
     );
     if (decision.kind === 'insufficient' || decision.kind === 'in_use') return decision.kind;

@@ -77,11 +77,13 @@ class Play {
   readonly #unconfirmed = new Map<string, ReturnType<typeof recordOf>>();
   #losesAnswers = false;
   #done = false;
+  #trouble: boolean;
   #beating: Promise<void>;
 
   constructor(world: World, plan: Plan, random: Random, who: TestAccount) {
     this.#world = world;
     this.#plan = plan;
+    this.#trouble = plan.faults.length > 0;
     this.#random = random;
     this.#who = who;
     this.#client = createRedis({ url: world.redis.url, name: 'oracle' });
@@ -103,7 +105,7 @@ class Play {
     await waitUntilReady(this.#client);
     await this.#credit(this.#plan.creditNusd);
     const clients = Array.from({ length: this.#plan.clients }, () => this.#clientLoop());
-    const others = [this.#topUps(), this.#trouble()];
+    const others = [this.#topUps(), this.#makeTrouble()];
     await Promise.all([...clients, ...others]);
     // What lost its answer is given back before the books are looked at.
     await eventually('no void is left', () => this.#voids.size === 0, { deadlineMs: 30_000 });
@@ -119,8 +121,9 @@ class Play {
   }
 
   async #clientLoop(): Promise<void> {
-    for (let i = 0; i < this.#plan.requestsEach; i++) {
-      await sleep(this.#random.int(20));
+    // Until the trouble is over: what comes after it must be answered well again.
+    for (let i = 0; i < this.#plan.requestsEach || this.#trouble; i++) {
+      await sleep(this.#random.int(this.#trouble ? 100 : 20));
       await this.#request();
     }
   }
@@ -275,9 +278,10 @@ class Play {
     }
   }
 
-  async #trouble(): Promise<void> {
+  async #makeTrouble(): Promise<void> {
     for (const fault of this.#plan.faults) {
-      await sleep(50 + this.#random.int(150));
+      await eventually('some are admitted', () => this.#running.size > 0, { deadlineMs: 60_000, everyMs: 5 });
+      await sleep(this.#random.int(100));
       const interval = { startMs: systemClock.monotonicMs(), endMs: Number.POSITIVE_INFINITY };
       this.log.faults.push(interval);
       if (fault === 'pause') await this.#pausePostgres(100 + this.#random.int(300));
@@ -298,6 +302,7 @@ class Play {
       }
       interval.endMs = systemClock.monotonicMs();
     }
+    this.#trouble = false;
   }
 
   /** The ledger does not answer for a while: whoever wants a balance waits for this lock. */

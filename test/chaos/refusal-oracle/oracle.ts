@@ -87,13 +87,14 @@ function judgeOne(log: Log, asked: Asked): string[] {
     if (answer.requiredNusd !== asked.leastNusd) return [`${what}: 402 names ${answer.requiredNusd}`];
     return lowNusd >= asked.leastNusd ? [`${what}: 402 while credit covered it`] : [];
   }
-  // What is dearer than the largest lease can never be held.
-  if (troubled || asked.leastNusd > MAX_LEASE_NUSD) return [];
+  if (troubled) return [];
+  const heldNusd = [...log.holds.values()]
+    .filter((held) => held.requestId !== asked.requestId && overlaps(held.open, asked))
+    .reduce((sum, held) => sum + held.amountNusd, 0n);
+  // What is dearer than the largest lease can never be held, and what others hold of that lease is in its way.
+  const wantedNusd = asked.fullNusd < MAX_LEASE_NUSD ? asked.fullNusd : MAX_LEASE_NUSD;
+  if (asked.leastNusd > MAX_LEASE_NUSD || wantedNusd + heldNusd > MAX_LEASE_NUSD) return [];
   if (answer.code === 'credit_in_use') {
-    const others = [...log.holds.values()].filter((held) => held.requestId !== asked.requestId);
-    const heldNusd = others
-      .filter((held) => overlaps(held.open, asked))
-      .reduce((sum, held) => sum + held.amountNusd, 0n);
     const unheldNusd = lowNusd - heldNusd;
     if (unheldNusd >= asked.fullNusd) return [`${what}: 429 while only ${heldNusd} were held`];
     if (highNusd < asked.fullNusd && unheldNusd >= asked.leastNusd) return [`${what}: 429 in place of a clamp`];

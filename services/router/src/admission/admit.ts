@@ -42,6 +42,7 @@ export async function admit(ctx: RequestContext, size: RequestSize, parts: Admit
   const input = admitInput(ctx, key, model, size, limit.tokens, fullNusd, parts.outboxBound);
   const startedMs = parts.clock.monotonicMs();
   let tokens = limit.tokens;
+  let firstAnswerMs: number | null = null;
   for (;;) {
     const askedMs = parts.clock.monotonicMs();
     const result = await ask(input, parts);
@@ -72,7 +73,8 @@ export async function admit(ctx: RequestContext, size: RequestSize, parts: Admit
       };
     }
     if (result.kind !== 'need_lease') throw refusal(result as Refused, input);
-    const decision = decide(result, request, size, model, limit.tokens);
+    firstAnswerMs ??= result.nowMs;
+    const decision = decide(result, firstAnswerMs, request, size, model, limit.tokens);
     if (decision.kind === 'clamp') {
       const lowered = decision.amountNusd < input.amountNusd;
       tokens = decision.maxTokens;
@@ -130,13 +132,14 @@ function admitInput(
 
 function decide(
   result: AdmitResult & { kind: 'need_lease' },
+  askedAtMs: number,
   request: ChatRequest,
   size: RequestSize,
   model: CatalogModel,
   maxTokens: number,
 ): CreditDecision {
   return decideCredit(
-    { why: result.why, lease: result.lease, verdict: readVerdict(result) },
+    { why: result.why, lease: result.lease, verdict: readVerdict(result), askedAtMs },
     {
       maxTokens,
       minTokens: request.minTokens,

@@ -51,7 +51,9 @@ function viewOf(part: Partial<World>, why: CreditView['why'] = 'short'): CreditV
       returnedNusd: world.booked,
       availableNusd: world.available,
       quarantinedNusd: world.quarantined,
+      atMs: 5,
     },
+    askedAtMs: 5,
   };
 }
 
@@ -101,10 +103,10 @@ describe('402', () => {
 
   test('for an account without any lease, from the balance alone', () => {
     const verdict = { ...viewOf({ available: 10n }).verdict!, leaseId: null };
-    expect(decideCredit({ why: 'missing', lease: null, verdict }, demandOf()).kind).toBe('insufficient');
+    expect(decideCredit({ why: 'missing', lease: null, verdict, askedAtMs: 5 }, demandOf()).kind).toBe('insufficient');
     // What a dead lease in Redis says is worth nothing: Postgres has quarantined it.
     const stale = viewOf({ free: 10_000n }).lease;
-    expect(decideCredit({ why: 'history', lease: stale, verdict }, demandOf()).kind).toBe('insufficient');
+    expect(decideCredit({ why: 'history', lease: stale, verdict, askedAtMs: 5 }, demandOf()).kind).toBe('insufficient');
   });
 });
 
@@ -148,6 +150,15 @@ describe('wait', () => {
     expect(decideCredit(viewOf({ free: 5000n }, 'expired'), demandOf()).kind).toBe('wait');
     expect(decideCredit(viewOf({ free: 5000n }, 'history'), demandOf()).kind).toBe('wait');
   });
+});
+
+test('an old verdict is good for a 402 and for nothing else: money moves between its parts', () => {
+  const old = (part: Partial<World>) => ({ ...viewOf(part), askedAtMs: 6 });
+  expect(decideCredit(old({ free: 10n }), demandOf()).kind).toBe('insufficient');
+  for (const part of [{ free: 700n }, { free: 600n, held: 500n }, { free: 600n, quarantined: 500n }]) {
+    expect(decideCredit(viewOf(part), demandOf()).kind).not.toBe('wait');
+    expect(decideCredit(old(part), demandOf()).kind).toBe('wait');
+  }
 });
 
 const amounts = fc.oneof(fc.bigInt(0n, 2000n), fc.bigInt(MAX_LEASE_NUSD - 5n, MAX_LEASE_NUSD + 5n));

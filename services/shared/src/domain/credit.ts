@@ -22,7 +22,11 @@ export interface CreditView {
     returnedNusd: Nusd;
     availableNusd: Nusd;
     quarantinedNusd: Nusd;
+    /** Redis clock when the keeper began to look. */
+    atMs: number;
   } | null;
+  /** Redis clock of the first answer that this request got. */
+  askedAtMs: number;
 }
 
 /** What a request asks for. */
@@ -58,6 +62,8 @@ const WAIT: CreditDecision = { kind: 'wait' };
  * True credit T = available + quarantined + granted - returned - spent, of which the first four are Postgres's and
  * `spent` is Redis's; it does not change when money moves between balance, lease and holds. 402 needs T below the least
  * acceptable hold: the one for min(asked, 256) or `min_tokens`; all that was asked for when only a whole answer counts.
+ * T may come from an old verdict (a credit clears it). How T is shared out may not: quarantined money is released, free
+ * money granted; so anything but 402 waits for a verdict that is younger than the request.
  */
 export function decideCredit(view: CreditView, demand: CreditDemand): CreditDecision {
   const credit = trueCredit(view);
@@ -71,6 +77,8 @@ export function decideCredit(view: CreditView, demand: CreditDemand): CreditDeci
   }
   // The keeper has yet to extend the lease or to open another one.
   if (credit.dead) return WAIT;
+  // The whole does not change when money moves between its parts, but the parts do: what follows needs a fresh look.
+  if (view.verdict!.atMs < view.askedAtMs) return WAIT;
 
   // No lease is ever larger than this, whatever the balance.
   const spendableNusd = min(credit.spendableNusd, MAX_LEASE_NUSD);
