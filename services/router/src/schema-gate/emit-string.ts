@@ -8,10 +8,24 @@ import { anyTextPattern, emitPattern, literalStrings } from './regex-emit.ts';
 import { parseRegex, type RegexNode } from './regex-parse.ts';
 import { allows } from './values.ts';
 
-/** A longest length above this is not worth a grammar of that many steps. */
-const MAX_COUNTED = 8_192;
+/**
+ * XGrammar 0.2.8 compiles a counted repetition in time that grows with its square (255: 0.05 s, 1,000: 0.6 s, 5,000: 30 s; its own
+ * `maxLength` is quick, but writes raw control characters and no quotes). Longer bounds are left to the check after.
+ */
+const MAX_COUNTED = 256;
 
-export function emitString(flat: Flat, dialect: EngineDialect, note: Note): EngineSchema | undefined {
+/** Characters that may still be counted in this schema's grammar. */
+export interface CountBudget {
+  left: number;
+}
+export const MAX_COUNTED_IN_ALL = 2_560;
+
+export function emitString(
+  flat: Flat,
+  dialect: EngineDialect,
+  note: Note,
+  budget: CountBudget,
+): EngineSchema | undefined {
   if (flat.minLength > flat.maxLength) return undefined;
   const known = flat.formats.filter(({ name }) => FORMATS.has(name));
   const choice = chosen(flat, known);
@@ -21,7 +35,7 @@ export function emitString(flat: Flat, dialect: EngineDialect, note: Note): Engi
   for (const { pointer } of known.slice(choice?.keyword === 'format' ? 1 : 0)) {
     note({ pointer, keyword: 'format', how: 'dropped', reason: 'beside a pattern or another format' });
   }
-  if (choice === undefined) return emitPlain(flat, note);
+  if (choice === undefined) return emitPlain(flat, note, budget);
   const listed = choice.keyword === 'pattern' ? literalStrings(choice.parsed) : undefined;
   if (listed !== undefined) {
     const kept = [...new Set(listed)].filter((text) => allows(flat, text) === 'yes');
@@ -35,7 +49,7 @@ export function emitString(flat: Flat, dialect: EngineDialect, note: Note): Engi
   const { pointer, keyword } = choice;
   if (made.pattern === undefined) {
     note({ pointer, keyword, how: 'dropped', reason: 'this pattern cannot be told to the engine' });
-    return emitPlain(flat, note);
+    return emitPlain(flat, note, budget);
   }
   if (!made.exact) {
     const how = made.lookahead ? 'dropped' : 'loose';
@@ -64,14 +78,17 @@ function chosen(
   return { parsed: FORMATS.get(format.name)!, pointer: format.pointer, keyword: 'format' };
 }
 
-function emitPlain(flat: Flat, note: Note): EngineSchema {
-  const counted = flat.maxLength === Number.POSITIVE_INFINITY || flat.maxLength <= MAX_COUNTED;
-  if (!counted || flat.minLength > MAX_COUNTED) {
-    if (flat.lengthAt !== undefined) note({ ...flat.lengthAt, how: 'loose', reason: 'too long to count in a grammar' });
-    const min = Math.min(flat.minLength, MAX_COUNTED);
-    return min === 0 ? { type: 'string' } : { type: 'string', pattern: anyTextPattern(min, Number.POSITIVE_INFINITY) };
-  }
+function emitPlain(flat: Flat, note: Note, budget: CountBudget): EngineSchema {
   if (flat.minLength === 0 && flat.maxLength === Number.POSITIVE_INFINITY) return { type: 'string' };
   if (flat.maxLength === 0) return { enum: [''] };
-  return { type: 'string', pattern: anyTextPattern(flat.minLength, flat.maxLength) };
+  const open = flat.maxLength === Number.POSITIVE_INFINITY;
+  const count = open ? flat.minLength : flat.maxLength;
+  if (count <= MAX_COUNTED && count <= budget.left) {
+    budget.left -= count;
+    return { type: 'string', pattern: anyTextPattern(flat.minLength, flat.maxLength) };
+  }
+  if (flat.lengthAt !== undefined) note({ ...flat.lengthAt, how: 'loose', reason: 'too long to count in a grammar' });
+  return flat.minLength === 0
+    ? { type: 'string' }
+    : { type: 'string', pattern: anyTextPattern(1, Number.POSITIVE_INFINITY) };
 }

@@ -11,7 +11,7 @@ import { Alternatives } from './alternatives.ts';
 import type { EngineDialect } from './dialect.ts';
 import { emitEnum } from './emit-enum.ts';
 import { emitNumeric } from './emit-number.ts';
-import { emitString } from './emit-string.ts';
+import { type CountBudget, emitString, MAX_COUNTED_IN_ALL } from './emit-string.ts';
 import { prune } from './finite.ts';
 import { emptyFlat, type Flat, type Lost, propertySchema } from './flat.ts';
 import type { TypeName } from './keywords.ts';
@@ -65,6 +65,7 @@ class Builder {
   readonly #unsatisfiable: ReadonlySet<string>;
   readonly #findings = new Map<string, Finding>();
   readonly #queued = new Set<string>();
+  readonly #budget: CountBudget = { left: MAX_COUNTED_IN_ALL };
   #nodes = 0;
   /** Names of definitions that turned out to allow nothing. */
   readonly empty: string[] = [];
@@ -157,7 +158,7 @@ class Builder {
       case 'number':
         return emitNumeric(flat, type, this.#dialect, this.#note);
       case 'string':
-        return emitString(flat, this.#dialect, this.#note);
+        return emitString(flat, this.#dialect, this.#note, this.#budget);
       case 'array':
         return this.#emitArray(flat, nesting + 1);
       case 'object':

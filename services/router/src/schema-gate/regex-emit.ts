@@ -40,6 +40,8 @@ export interface EmitOptions {
 }
 
 const MAX_EMITTED = 8_000;
+/** XGrammar 0.2.8's compile time grows with the square of a repetition's count. */
+const MAX_WRITTEN = 600;
 const NON_ASCII: CharSet = [[0x80, MAX_CODE_POINT]];
 const ANYTHING: RegexNode = {
   t: 'rep',
@@ -55,7 +57,9 @@ export function emitPattern(parsed: RegexNode, options: EmitOptions): EmitResult
     const whole = simplify(withSuffix(withPrefix(rest)));
     if (whole === undefined) return nothing;
     const [low, high] = lengths(whole);
-    const fitted = fitLength(whole, options);
+    if (written(whole) > MAX_WRITTEN) return nothing;
+    const folded = fitLength(whole, options);
+    const fitted = folded !== undefined && written(folded) <= MAX_WRITTEN ? folded : undefined;
     const lengthExact = fitted !== undefined || (low >= options.minLength && high <= options.maxLength);
     const state = { exact: looks.length === 0, asciiOnly: options.asciiClassesOnly };
     const lookahead = looks.length > 0;
@@ -172,6 +176,22 @@ function simplify(node: RegexNode): RegexNode | undefined {
     }
     default:
       throw new PatternError('an assertion inside');
+  }
+}
+
+/** Single characters once repetitions are written out, which is what an engine does with them. */
+function written(node: RegexNode): number {
+  switch (node.t) {
+    case 'set':
+      return 1;
+    case 'cat':
+      return node.parts.reduce((sum, part) => sum + written(part), 0);
+    case 'alt':
+      return node.options.reduce((sum, option) => sum + written(option), 0);
+    case 'rep':
+      return written(node.node) * (node.max === Number.POSITIVE_INFINITY ? Math.max(1, node.min) : node.max);
+    default:
+      return 0;
   }
 }
 
