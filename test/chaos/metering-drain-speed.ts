@@ -20,10 +20,8 @@ import {
   addAccount,
   BUCKETS,
   bucketNumber,
-  MODEL,
+  intentOf,
   newRequest,
-  PRICE,
-  priceOf,
   recordOf,
   startDatabase,
 } from './metering-harness.ts';
@@ -61,24 +59,8 @@ for (const { width, batchSize } of [
     const pipeline = redis.client.pipeline();
     for (let index = from; index < Math.min(from + 1_000, records); index++) {
       const { account, key, leaseId } = accounts[index % ACCOUNTS]!;
-      const intent = {
-        requestId: newRequest(),
-        accountId: account,
-        keyId: key,
-        projectId: null,
-        userId: null,
-        model: MODEL,
-        leaseId,
-        history: 'run:repl',
-        heldNusd: priceOf(1_000),
-        priceId: PRICE.id,
-        prices: PRICE.prices,
-        admittedAtMs: Date.now(),
-        routerId: 'router-1',
-        workerUrl: 'http://127.0.0.1:9000',
-        promptBytes: 0,
-        stream: true,
-      };
+      const part = { leaseId, admittedAtMs: Date.now(), workerUrl: 'http://127.0.0.1:9000' };
+      const intent = intentOf({ account, key }, newRequest(), part);
       const text = encodeUsageRecord(recordOf(intent, 1 + (index % 400)));
       pipeline.xadd(bucketKeys(bucketNumber(account)).outbox, '*', 'r', text, 'w', 'router-1');
     }

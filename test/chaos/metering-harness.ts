@@ -116,6 +116,29 @@ export function newRequest(): RequestId {
   return `req_t${++requests}`;
 }
 
+/** An admitted request of that account, without a worker. */
+export function intentOf({ account, key }: TestAccount, requestId: RequestId, part: Partial<Intent> = {}): Intent {
+  return {
+    requestId,
+    accountId: account,
+    keyId: key,
+    projectId: null,
+    userId: null,
+    model: MODEL,
+    leaseId: 'lease_none',
+    history: 'run:repl',
+    heldNusd: priceOf(1_000),
+    priceId: PRICE.id,
+    prices: PRICE.prices,
+    admittedAtMs: Date.UTC(2026, 10, 1),
+    routerId: 'router-1',
+    workerUrl: null,
+    promptBytes: 0,
+    stream: true,
+    ...part,
+  };
+}
+
 /** A final record of that many completion tokens and no prompt, as a router writes it. */
 export function recordOf(intent: Intent, completionTokens: number, part: Partial<UsageRecord> = {}): UsageRecord {
   const tokens = { promptTokens: 0, cachedTokens: 0, completionTokens, ...part };
@@ -186,29 +209,13 @@ export class MiniRouter {
   }
 
   intent(
-    { account, key }: TestAccount,
+    who: TestAccount,
     requestId: RequestId,
     admitted: { leaseId: LeaseId; history: string; admittedAtMs: number },
     heldNusd: bigint,
   ): Intent {
-    return {
-      requestId,
-      accountId: account,
-      keyId: key,
-      projectId: null,
-      userId: null,
-      model: MODEL,
-      leaseId: admitted.leaseId,
-      history: admitted.history,
-      heldNusd,
-      priceId: PRICE.id,
-      prices: PRICE.prices,
-      admittedAtMs: admitted.admittedAtMs,
-      routerId: this.routerId,
-      workerUrl: null,
-      promptBytes: 0,
-      stream: true,
-    };
+    const { leaseId, history, admittedAtMs } = admitted;
+    return intentOf(who, requestId, { leaseId, history, admittedAtMs, heldNusd, routerId: this.routerId });
   }
 
   async beat(intent: Intent, completionTokens: number): Promise<string> {
@@ -290,4 +297,19 @@ export async function startWorld(real = havePostgres()): Promise<World> {
       await server.stop();
     },
   };
+}
+
+/** Waits until those columns of the account's balance have those values; fails with the difference. */
+export async function reachesBalance(world: World, who: TestAccount, expected: Partial<Balance>): Promise<void> {
+  const names = Object.keys(expected) as (keyof Balance)[];
+  try {
+    await eventually('the balance', async () => {
+      const balance = await world.balance(who);
+      return names.every((name) => balance[name] === expected[name]);
+    });
+  } catch (cause) {
+    const balance = await world.balance(who);
+    const seen = names.map((name) => `${name} ${balance[name]}, not ${expected[name]}`).join('; ');
+    throw new Error(`balance of ${who.account}: ${seen}`, { cause });
+  }
 }

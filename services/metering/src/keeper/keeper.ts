@@ -145,7 +145,7 @@ export class Keeper {
     const share = await memoryShare(redis);
     const full = this.#full ? share > options.freeShare : share > options.fullShare;
     metrics.redisFull.set(full ? 1 : 0);
-    if (full !== this.#full)
+    if (full !== (this.#full ?? false))
       logger[full ? 'error' : 'info']({ share }, full ? 'Redis is nearly full' : 'Redis has room');
     // While full the flag is repeated: a flush would have taken it away.
     if (full || this.#full !== full) {
