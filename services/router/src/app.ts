@@ -26,7 +26,7 @@ import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.
 import { CatalogView } from './catalog.ts';
 import { machineName, type RouterConfig } from './config.ts';
 import { RequestContext } from './context.ts';
-import { openAiProfile } from './contract/openai-profile.ts';
+import { loadProfiles } from './contract/load-profiles.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { answerHeaders } from './http/headers.ts';
 import { createRoutes } from './http/routes.ts';
@@ -86,6 +86,12 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const lifecycle = options.lifecycle ?? createLifecycle({ logger, graceMs: stopWithinMs(config) });
   const registry = createRegistry('router', options.version ?? '0.0.0');
   const metrics = new RouterMetrics(registry);
+
+  const profiles = loadProfiles({
+    docsBase: config.TOLLGATE_ERROR_DOCS_URL,
+    ...(config.TOLLGATE_CONTRACTS_DIR && { folder: config.TOLLGATE_CONTRACTS_DIR }),
+    ...(config.TOLLGATE_CONTRACTS.length > 0 && { names: config.TOLLGATE_CONTRACTS }),
+  });
 
   // Disk first: a router that cannot keep records must not open a port.
   const unlock = lockFolder(config.TOLLGATE_SPOOL_DIR);
@@ -202,7 +208,6 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const requestBytes = pooledBytes(random);
   const running = new Running(clock);
   let draining = false;
-  const profile = openAiProfile(config.TOLLGATE_ERROR_DOCS_URL);
   const countPrompt = (ctx: RequestContext) => countPromptTokens(ctx, pools, TOKENIZE_TIMEOUT_MS);
   const settlement = new Settlement({ spool, voids, clock, logger, metrics, countPrompt });
   const holds = new Map<RequestContext, LiveHold>();
@@ -220,9 +225,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     if (config.TOLLGATE_ACCESS_LOG === 'all' || ctx.status >= 500) logAccess(logger, ctx, durationMs);
   };
   const app = createRoutes({
-    profile,
+    profiles,
     bodyLimitBytes: config.TOLLGATE_BODY_LIMIT_BYTES,
-    open(endpoint, clientRequestId) {
+    open(profile, endpoint, clientRequestId) {
       const requestId = newId('req', requestBytes);
       const ctx = new RequestContext(requestId, endpoint, profile, clock.monotonicMs(), clientRequestId);
       if (endpoint === '/chat/completions') {
@@ -253,6 +258,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
           throw new AppError('metering_behind', { retryAfterMs: 5_000, internal: 'spool not writable' });
       },
       catalogModel: (id) => catalog.get(id),
+      catalogModels: () => catalog.models,
       canServe: (model) => fleet.canServe(model),
       admit: {
         money,

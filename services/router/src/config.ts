@@ -1,6 +1,7 @@
 /** The router's configuration: the only place of this service that reads environment variables. */
 import { hostname } from 'node:os';
 import {
+  commaList,
   type Environment,
   httpUrl,
   integer,
@@ -57,6 +58,10 @@ export const routerShape = {
   TOLLGATE_SERVICE_TOKEN: secret(z.string().min(24, 'must be at least 24 characters')).optional(),
   /** Base of the error pages that errors point to. */
   TOLLGATE_ERROR_DOCS_URL: z.string().default('/docs/errors'),
+  /** Names of the contracts to serve; all of the folder when empty. */
+  TOLLGATE_CONTRACTS: commaList().default([]),
+  /** Folder of contract profiles; the product's own when absent. */
+  TOLLGATE_CONTRACTS_DIR: z.string().min(1).optional(),
   TOLLGATE_BODY_LIMIT_BYTES: integer(1_024, 1_073_741_824).default(4_194_304),
   TOLLGATE_CREDIT_WAIT_MS: integer(0, 60_000).default(500),
   TOLLGATE_REDIS_DEADLINE_MS: integer(1, 60_000).default(50),

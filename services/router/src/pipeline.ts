@@ -20,6 +20,7 @@ import {
 } from './admission/authenticate.ts';
 import type { RequestSize } from './admission/hold-bound.ts';
 import type { RequestContext } from './context.ts';
+import type { ContractProfile, HeaderOf } from './contract/profile.ts';
 import type { ChatRequest } from './contract/request.ts';
 import { outcomeOf } from './outcomes.ts';
 import { ClientLeft, type DeliverParts, deliver } from './relay/deliver.ts';
@@ -29,6 +30,7 @@ import { requestText } from './upstream/body.ts';
 /** One HTTP exchange, as far as the pipeline needs to know. */
 export interface Exchange {
   headers: AuthHeaders;
+  header: HeaderOf;
   /** The JSON value of the body. Throws 400, 413, 415, or ClientLeft. */
   readJson(): Promise<unknown>;
   response: ServerResponse;
@@ -41,6 +43,7 @@ export interface PipelineParts {
   /** Refuses when this router can take no new request at all (draining, spool not writable). */
   checkOpen: () => void;
   catalogModel: (id: string) => CatalogModel | undefined;
+  catalogModels: () => readonly CatalogModel[];
   admit: AdmitParts;
   deliver: DeliverParts;
   settlement: Pick<Settlement, 'settle'>;
@@ -52,13 +55,14 @@ export interface PipelineParts {
 
 export async function serveChat(ctx: RequestContext, exchange: Exchange, parts: PipelineParts): Promise<void> {
   try {
-    ctx.key = await authenticate(exchange.headers, parts.auth);
+    ctx.key = ctx.profile.identify(await authenticate(exchange.headers, parts.auth), exchange.header);
     checkScope(ctx.key, 'chat');
     parts.checkOpen();
     const body = await exchange.readJson();
     const request = validate(ctx, body);
+    request.model ||= defaultModel(ctx.key, parts);
     ctx.model = sellableModel(request.model, ctx.key, parts);
-    checkFits(request, ctx.model);
+    checkFits(request, ctx.model, ctx.profile);
     if (!parts.canServe(request.model)) throw new AppError('no_worker', { retryAfterMs: 2_000 });
     ctx.admission = await admit(ctx, sizeOf(ctx, request), parts.admit);
     await deliver(ctx, exchange.response, parts.deliver);
@@ -84,11 +88,23 @@ function sellableModel(id: string, key: KeyRecord, parts: PipelineParts): Catalo
   return model;
 }
 
-function checkFits(request: ChatRequest, model: CatalogModel): void {
-  if (request.maxTokens === null || request.maxTokens < model.maxModelLen) return;
+/** The first model that is sold and that the key may use: some contracts let a client leave the choice to us. */
+function defaultModel(key: KeyRecord, parts: PipelineParts): string {
+  const model = parts.catalogModels().find(({ id, enabled }) => enabled && mayUseModel(key, id));
+  if (model === undefined) throw new AppError('model_not_found', { param: 'model' });
+  return model.id;
+}
+
+function checkFits(request: ChatRequest, model: CatalogModel, profile: ContractProfile): void {
+  const end = model.maxModelLen - profile.contextMargin;
+  if (request.maxTokens === null || request.maxTokens < end) return;
+  if (request.maxTokensIsDefault) {
+    request.maxTokens = Math.max(1, end - 1);
+    return;
+  }
   throw new AppError('context_length_exceeded', {
     param: 'max_tokens',
-    message: `'max_tokens' must be below ${model.maxModelLen}, the context length of this model.`,
+    message: `'max_tokens' must be below ${end}: the context length of this model is ${model.maxModelLen}.`,
   });
 }
 

@@ -23,17 +23,30 @@ function typeName(value: unknown): string {
   }
 }
 
-export function wrongType(param: string, expected: string, value: unknown): AppError {
+/** In which way a parameter breaks its contract: some contracts answer each with a status of its own. */
+export type Breach = 'type' | 'range' | 'missing';
+
+/** A parameter that its contract does not allow. */
+export class ParameterError extends AppError {
+  readonly breach: Breach;
+
+  constructor(breach: Breach, param: string, message: string) {
+    super('invalid_request', { param, message });
+    this.breach = breach;
+  }
+}
+
+export function wrongType(param: string, expected: string, value: unknown): ParameterError {
   const message = `Invalid type for '${param}': expected ${expected}, but got ${typeName(value)} instead.`;
-  return new AppError('invalid_request', { param, message });
+  return new ParameterError('type', param, message);
 }
 
-export function invalid(param: string, why: string): AppError {
-  return new AppError('invalid_request', { param, message: `Invalid '${param}': ${why}` });
+export function invalid(param: string, why: string): ParameterError {
+  return new ParameterError('range', param, `Invalid '${param}': ${why}`);
 }
 
-export function missing(param: string): AppError {
-  return new AppError('invalid_request', { param, message: `Missing required parameter: '${param}'.` });
+export function missing(param: string): ParameterError {
+  return new ParameterError('missing', param, `Missing required parameter: '${param}'.`);
 }
 
 export function unsupported(param: string, why: string): AppError {
@@ -45,6 +58,8 @@ export interface NumberRange {
   max: number;
   /** The minimum itself is refused. */
   aboveMin?: boolean;
+  /** The maximum itself is refused. */
+  belowMax?: boolean;
 }
 
 export function checkNumber(param: string, value: unknown, range: NumberRange): number {
@@ -61,15 +76,18 @@ export function checkInteger(param: string, value: unknown, range: NumberRange):
   return value;
 }
 
-function checkRange(param: string, value: number, { min, max, aboveMin }: NumberRange): void {
+function checkRange(param: string, value: number, { min, max, aboveMin, belowMax }: NumberRange): void {
   if (value < min || (aboveMin && value === min)) {
     throw invalid(
       param,
       `number below minimum value. Expected a value ${aboveMin ? '>' : '>='} ${min}, but got ${value} instead.`,
     );
   }
-  if (value > max) {
-    throw invalid(param, `number above maximum value. Expected a value <= ${max}, but got ${value} instead.`);
+  if (value > max || (belowMax && value === max)) {
+    throw invalid(
+      param,
+      `number above maximum value. Expected a value ${belowMax ? '<' : '<='} ${max}, but got ${value} instead.`,
+    );
   }
 }
 

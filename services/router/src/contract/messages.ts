@@ -12,18 +12,24 @@ import {
 } from './checks.ts';
 import type { Message, Role, TextPart, ToolCall } from './request.ts';
 
-const ROLES = ['developer', 'system', 'user', 'assistant', 'tool'] as const;
-const MAX_MESSAGES = 4096;
 const MAX_PARTS = 1024;
 const MAX_TOOL_CALLS = 128;
 
-export function parseMessages(value: unknown): Message[] {
-  if (value === undefined) throw missing('messages');
-  return checkArray('messages', value, 1, MAX_MESSAGES).map((entry, i) => parseMessage(entry, i));
+/** What a contract says of its messages. */
+export interface MessageRules {
+  /** `function` is OpenAI's legacy word for the answer of a tool. */
+  roles: readonly (Role | 'function')[];
+  min: number;
+  max: number;
 }
 
-function parseMessage(value: unknown, index: number): Message {
-  return simpleMessage(value) ?? checkedMessage(value, index);
+export function parseMessages(value: unknown, rules: MessageRules): Message[] {
+  if (value === undefined) throw missing('messages');
+  return checkArray('messages', value, rules.min, rules.max).map((entry, i) => parseMessage(entry, i, rules));
+}
+
+function parseMessage(value: unknown, index: number, rules: MessageRules): Message {
+  return simpleMessage(value) ?? checkedMessage(value, index, rules);
 }
 
 /** The most common message, `{role, content}` with text, needs no path for an error. */
@@ -36,11 +42,12 @@ function simpleMessage(value: unknown): Message | null {
   return role === 'user' || role === 'system' || role === 'assistant' ? { role, content } : null;
 }
 
-function checkedMessage(value: unknown, index: number): Message {
+function checkedMessage(value: unknown, index: number, rules: MessageRules): Message {
   const path = `messages[${index}]`;
   const raw = checkObject(path, value);
   if (raw.role === undefined) throw missing(`${path}.role`);
-  const role = checkOneOf<Role>(`${path}.role`, raw.role, ROLES);
+  const told = checkOneOf(`${path}.role`, raw.role, rules.roles);
+  const role: Role = told === 'function' ? 'tool' : told;
   // OpenAI's legacy form; a client that sends a message back as it came has it as null.
   if (!isAbsent(raw.function_call)) throw unsupported(`${path}.function_call`, 'Use tool_calls.');
   if (!isAbsent(raw.audio)) throw unsupported(`${path}.audio`, 'Audio is not supported.');
@@ -51,8 +58,9 @@ function checkedMessage(value: unknown, index: number): Message {
   if (!isAbsent(raw.name)) message.name = checkString(`${path}.name`, raw.name, 256);
   if (calls) message.tool_calls = calls;
   if (role === 'tool') {
-    if (isAbsent(raw.tool_call_id)) throw missing(`${path}.tool_call_id`);
-    message.tool_call_id = checkString(`${path}.tool_call_id`, raw.tool_call_id, 256);
+    const id = told === 'function' ? (raw.tool_call_id ?? raw.name) : raw.tool_call_id;
+    if (isAbsent(id)) throw missing(`${path}.${told === 'function' ? 'name' : 'tool_call_id'}`);
+    message.tool_call_id = checkString(`${path}.tool_call_id`, id, 256);
   }
   return message;
 }

@@ -1,16 +1,71 @@
+/**
+ * A contract profile: how one API speaks. The pipeline knows only this. Profiles are data (`services/router/contracts`),
+ * compiled once at start; a further API is a further file.
+ */
+import type { OpenAiModel } from '@tollgate/shared/contracts/openai/models';
 import type { AppError } from '@tollgate/shared/domain/errors';
+import type { KeyRecord } from '@tollgate/shared/domain/key';
+import type { SchemaRules } from '../schema-gate/gate.ts';
 import type { ChatRequest } from './request.ts';
 
-/**
- * A contract profile: how one API speaks. The pipeline knows only this; a further API is a further profile.
- * Today there is one, written in code; the seam is here so that profiles can become data files.
- */
+/** Something is wrong with the profile files. `message` lists every problem, one per line. */
+export class ContractError extends Error {
+  override readonly name = 'ContractError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** An error as a client of the contract sees it. */
+export interface RenderedError {
+  status: number;
+  body: unknown;
+}
+
+/** Names of the headers that tell where a limit stands; null = the contract has none. */
+export interface LimitHeaderNames {
+  limit: string | null;
+  remaining: string | null;
+  reset: string | null;
+}
+
+/** How a client that waits is kept from giving up. Milliseconds. */
+export interface KeepAlive {
+  /** Silence before the first sign; it commits status 200. */
+  afterMs: number;
+  everyMs: number;
+  /** The connection is closed after this. */
+  totalMs: number;
+}
+
+/** Value of a request header; undefined when it was not sent. */
+export type HeaderOf = (name: string) => string | undefined;
+
 export interface ContractProfile {
   name: string;
-  /** Path before `/chat/completions` and `/models`. */
+  /** Path before `/chat/completions` and `/models`, prefix included. */
   basePath: string;
-  /** JSON value of the body -> request model. Throws AppError with `param` set. */
+  /** The part of `basePath` that a host of its own needs not: `/dottxt` of `/dottxt/v1`. */
+  prefix: string;
+  /** JSON value of the body -> request model. `model` may be '': the default model is meant. Throws AppError with `param` set. */
   parseChat(body: unknown): ChatRequest;
-  /** The error object of this contract. */
-  renderError(error: AppError): unknown;
+  renderError(error: AppError): RenderedError;
+  /** The key as this contract reads the headers beside it: whose request this is. Throws AppError. */
+  identify(key: KeyRecord, header: HeaderOf): KeyRecord;
+  requestLimitHeaders: LimitHeaderNames | null;
+  tokenLimitHeaders: LimitHeaderNames | null;
+  /** Output tokens that must stay free: the limit must be below context - margin. */
+  contextMargin: number;
+  contentTypeRequired: boolean;
+  /** Entry of the models list. */
+  modelFields: readonly (keyof OpenAiModel)[];
+  /** Whether `{base}/catalog` shows models with their prices. */
+  hasCatalog: boolean;
+  schemas: SchemaRules;
+  keepAlive: KeepAlive | null;
+  /** Path below the base -> what to do instead. */
+  advice: ReadonlyMap<string, string>;
 }

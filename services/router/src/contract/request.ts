@@ -1,5 +1,7 @@
 /** The request as the router understands it, whatever contract it came by. A contract profile makes one of these. */
 
+import type { StructuredRequest } from '../schema-gate/request.ts';
+
 export interface TextPart {
   type: 'text';
   text: string;
@@ -36,8 +38,14 @@ export type ResponseFormat =
       json_schema: { name: string; description?: string; schema: Record<string, unknown>; strict?: boolean };
     };
 
-/** What a client sees of usage inside a stream: nothing, one last chunk, or vLLM's count in every chunk. */
-export type UsageInStream = 'hidden' | 'final' | 'every';
+/** What a client sees of usage inside a stream: nothing, the finish chunk's, one last chunk, or vLLM's count in every chunk. */
+export type UsageInStream = 'hidden' | 'finish_chunk' | 'final' | 'every';
+
+/** What a client said of a request that is for the log alone. */
+export interface RequestLabels {
+  user?: string;
+  chatId?: string;
+}
 
 export interface ChatRequest {
   model: string;
@@ -48,6 +56,8 @@ export interface ChatRequest {
   choices: number;
   /** Output tokens per choice that the client allows; null = it did not say. */
   maxTokens: number | null;
+  /** The client said nothing and `maxTokens` is the contract's default: it may be lowered to what the model has. */
+  maxTokensIsDefault?: boolean;
   minTokens: number;
   /** Checked fields that reach the worker under the same name. */
   sampling: Readonly<Record<string, unknown>>;
@@ -55,8 +65,11 @@ export interface ChatRequest {
   toolChoice: ToolChoice | null;
   parallelToolCalls: boolean | null;
   responseFormat: ResponseFormat | null;
+  /** What asks for a form of the answer, as it came; null = nothing does. The schema gate reads it (schema-gate/request.ts). */
+  structured?: StructuredRequest | null;
   /** Whether the model may think first; null = as its template does by default. */
   thinking: boolean | null;
   /** A shorter output would be worthless (schema or forced tool): never clamped, MONEY.md 5.2. */
   needsWholeOutput: boolean;
+  labels?: RequestLabels | null;
 }

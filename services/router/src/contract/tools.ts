@@ -13,7 +13,6 @@ import {
 import type { ResponseFormat, Tool, ToolChoice } from './request.ts';
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
-const MAX_TOOLS = 128;
 const MAX_DESCRIPTION = 32_768;
 
 function checkName(path: string, value: unknown): string {
@@ -23,9 +22,9 @@ function checkName(path: string, value: unknown): string {
   return name;
 }
 
-export function parseTools(value: unknown): Tool[] | null {
+export function parseTools(value: unknown, min: number, max: number): Tool[] | null {
   if (isAbsent(value)) return null;
-  return checkArray('tools', value, 1, MAX_TOOLS).map((entry, i) => {
+  return checkArray('tools', value, min, max).map((entry, i) => {
     const path = `tools[${i}]`;
     const raw = checkObject(path, entry);
     if (raw.type !== 'function') {

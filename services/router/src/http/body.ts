@@ -5,19 +5,21 @@ import { AppError } from '@tollgate/shared/domain/errors';
 import { parseJsonBody } from '../contract/json-scan.ts';
 import { ClientLeft } from '../relay/deliver.ts';
 
-export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
-  checkMediaType(request);
+/** `typeRequired`: whether a body of no stated type is a breach of the contract. */
+export async function readJson(request: IncomingMessage, maxBytes: number, typeRequired = false): Promise<unknown> {
+  checkMediaType(request, typeRequired);
   return parseJsonBody(await readBody(request, maxBytes), isUtf8);
 }
 
-/** Absent is taken for JSON: nothing contradicts it. */
-function checkMediaType({ headers }: IncomingMessage): void {
+/** Absent is taken for JSON, since nothing contradicts it, unless the contract wants it said. */
+function checkMediaType({ headers }: IncomingMessage, required: boolean): void {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new AppError('unsupported_media_type', { message: 'Compressed bodies are not accepted.' });
   }
   const type = headers['content-type'];
-  if (type === undefined) return;
+  if (type === undefined && !required) return;
+  if (type === undefined) throw new AppError('unsupported_media_type');
   const semicolon = type.indexOf(';');
   const media = (semicolon === -1 ? type : type.slice(0, semicolon)).trim().toLowerCase();
   if (media !== 'application/json') throw new AppError('unsupported_media_type');

@@ -16,18 +16,19 @@ export function sendError(
   error: AppError,
 ): void {
   if (response.destroyed || response.writableEnded) return;
-  const body = JSON.stringify(ctx.profile.renderError(error));
+  const rendered = ctx.profile.renderError(error);
+  const body = JSON.stringify(rendered.body);
   if (response.headersSent) {
     endStream(response, `data: ${toLatin1(body)}\n\n`);
     return;
   }
-  ctx.status = error.spec.status;
-  const headers = errorHeaders(ctx, error);
+  ctx.status = rendered.status;
+  const headers = errorHeaders(ctx, error, rendered.status);
   const text = toLatin1(body);
   headers['content-length'] = String(text.length);
   // What is left of the body is not read: this connection cannot carry another request.
   if (!request.complete) headers.connection = 'close';
-  response.writeHead(error.spec.status, headers);
+  response.writeHead(rendered.status, headers);
   response.end(request.method === 'HEAD' ? undefined : text, 'latin1');
 }
 

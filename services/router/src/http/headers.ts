@@ -2,6 +2,7 @@
 import type { AppError } from '@tollgate/shared/domain/errors';
 import type { LimitState } from '@tollgate/shared/domain/limits';
 import type { RequestContext } from '../context.ts';
+import type { LimitHeaderNames } from '../contract/profile.ts';
 
 export type HeaderBag = Record<string, string>;
 
@@ -10,8 +11,9 @@ const MAX_RETRY_AFTER_MS = 60_000;
 
 export function commonHeaders(ctx: RequestContext): HeaderBag {
   const headers: HeaderBag = { 'x-request-id': ctx.requestId, 'cache-control': 'no-store' };
-  if (ctx.limits?.requests) addLimit(headers, 'requests', ctx.limits.requests);
-  if (ctx.limits?.tokens) addLimit(headers, 'tokens', ctx.limits.tokens);
+  const { requestLimitHeaders, tokenLimitHeaders } = ctx.profile;
+  if (ctx.limits?.requests && requestLimitHeaders) addLimit(headers, requestLimitHeaders, ctx.limits.requests);
+  if (ctx.limits?.tokens && tokenLimitHeaders) addLimit(headers, tokenLimitHeaders, ctx.limits.tokens);
   return headers;
 }
 
@@ -27,10 +29,11 @@ export function answerHeaders(ctx: RequestContext): HeaderBag {
   return headers;
 }
 
-export function errorHeaders(ctx: RequestContext, error: AppError): HeaderBag {
+/** `status`: the one that the contract tells. */
+export function errorHeaders(ctx: RequestContext, error: AppError, status: number): HeaderBag {
   const headers = commonHeaders(ctx);
   headers['content-type'] = 'application/json';
-  const { status, retryable } = error.spec;
+  const { retryable } = error.spec;
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (status === 429 || status === 503) {
     if (retryable) addRetryAfter(headers, error.retryAfterMs ?? 1_000);
@@ -45,10 +48,10 @@ function addRetryAfter(headers: HeaderBag, waitMs: number): void {
   headers['retry-after'] = String(Math.ceil(told / 1_000));
 }
 
-function addLimit(headers: HeaderBag, kind: 'requests' | 'tokens', state: LimitState): void {
-  headers[`x-ratelimit-limit-${kind}`] = String(state.limit);
-  headers[`x-ratelimit-remaining-${kind}`] = String(Math.max(0, state.remaining));
-  headers[`x-ratelimit-reset-${kind}`] = durationText(state.resetMs);
+function addLimit(headers: HeaderBag, names: LimitHeaderNames, state: LimitState): void {
+  if (names.limit !== null) headers[names.limit] = String(state.limit);
+  if (names.remaining !== null) headers[names.remaining] = String(Math.max(0, state.remaining));
+  if (names.reset !== null) headers[names.reset] = durationText(state.resetMs);
 }
 
 /** As OpenAI writes resets: `12ms`, `1.5s`, `6m0s`. */

@@ -14,11 +14,12 @@ import { sendError } from './error-response.ts';
 import { commonHeaders } from './headers.ts';
 
 export interface RouteParts {
-  profile: ContractProfile;
+  /** The first is the one that strangers' addresses are answered by. */
+  profiles: readonly ContractProfile[];
   pipeline: PipelineParts;
   bodyLimitBytes: number;
   /** Opens the context of a request. */
-  open: (endpoint: string, clientRequestId: string | null) => RequestContext;
+  open: (profile: ContractProfile, endpoint: string, clientRequestId: string | null) => RequestContext;
   /** Ends one that was no chat. */
   closeSmall: (ctx: RequestContext) => void;
   models: () => readonly CatalogModel[];
@@ -32,34 +33,21 @@ export function createRoutes(parts: RouteParts): Express {
   app.disable('etag');
   // A query string means nothing here; not parsing it saves work.
   app.set('query parser', false);
-  const base = parts.profile.basePath;
 
-  app.post(`${base}/chat/completions`, (req, res) => chat(req, res, parts));
-  app.get(
-    `${base}/models`,
-    small(parts, '/models', async (_ctx, key) => listModels(key, parts)),
-  );
-  // A model id may hold a slash, raw or as %2F: the rest of the path is the id.
-  app.get(new RegExp(`^${base}/models/(.+)$`), (req, res) =>
-    small(parts, '/models/{id}', async (_ctx, key) => oneModel(modelId(req.path, base), key, parts))(req, res),
-  );
-  app.get(
-    `${base}/key`,
-    small(parts, '/key', (_ctx, key) => parts.keyView(key)),
-  );
+  for (const profile of parts.profiles) addContract(app, profile, parts);
   app.get('/healthz', (_req, res) => text(res, 200, 'ok\n'));
   app.get('/readyz', (_req, res) => {
     const { ready, reasons } = parts.ready();
     text(res, ready ? 200 : 503, ready ? 'ready\n' : `not ready: ${reasons.join(', ')}\n`);
   });
 
-  for (const [path, allow] of addresses(base)) {
+  for (const [path, allow] of addresses(parts.profiles)) {
     app.all(path, (req, res) => {
       res.setHeader('allow', allow);
       refuse(req, res, parts, new AppError('method_not_allowed'));
     });
   }
-  app.use((req, res) => refuse(req, res, parts, new AppError('not_found')));
+  app.use((req, res) => refuse(req, res, parts, nothingHere(req.path, profileOf(req.path, parts))));
   app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
     // Express's own errors (a malformed %-escape in the path) are the client's; anything else is ours.
     const status = (error as { status?: number }).status;
@@ -68,24 +56,70 @@ export function createRoutes(parts: RouteParts): Express {
   return app;
 }
 
-function addresses(base: string): [string | RegExp, string][] {
-  return [
-    [`${base}/chat/completions`, 'POST'],
-    [`${base}/models`, 'GET, HEAD'],
-    [new RegExp(`^${base}/models/(.+)$`), 'GET, HEAD'],
-    [`${base}/key`, 'GET, HEAD'],
-    ['/healthz', 'GET, HEAD'],
-    ['/readyz', 'GET, HEAD'],
-  ];
+/** The addresses of one contract. */
+function addContract(app: Express, profile: ContractProfile, parts: RouteParts): void {
+  const base = profile.basePath;
+  app.post(`${base}/chat/completions`, (req, res) => chat(req, res, profile, parts));
+  app.get(
+    `${base}/models`,
+    small(profile, parts, '/models', async (_ctx, key) => ({
+      object: 'list',
+      data: sold(key, parts).map((model) => shownModel(model, profile)),
+    })),
+  );
+  // A model id may hold a slash, raw or as %2F: the rest of the path is the id.
+  app.get(new RegExp(`^${base}/models/(.+)$`), (req, res) =>
+    small(profile, parts, '/models/{id}', async (_ctx, key) =>
+      shownModel(oneModel(modelId(req.path, base), key, parts), profile),
+    )(req, res),
+  );
+  if (profile.hasCatalog) {
+    app.get(
+      `${base}/catalog`,
+      small(profile, parts, '/catalog', async (_ctx, key) => ({
+        object: 'list',
+        data: sold(key, parts).map((model) => ({ ...shownModel(model, profile), pricing: shownPrices(model) })),
+      })),
+    );
+  }
+  app.get(
+    `${base}/key`,
+    small(profile, parts, '/key', (_ctx, key) => parts.keyView(key)),
+  );
 }
 
-async function chat(req: Request, res: Response, parts: RouteParts): Promise<void> {
-  const ctx = parts.open('/chat/completions', clientRequestId(req));
+function addresses(profiles: readonly ContractProfile[]): [string | RegExp, string][] {
+  const ofContracts = profiles.flatMap(({ basePath, hasCatalog }): [string | RegExp, string][] => [
+    [`${basePath}/chat/completions`, 'POST'],
+    [`${basePath}/models`, 'GET, HEAD'],
+    [new RegExp(`^${basePath}/models/(.+)$`), 'GET, HEAD'],
+    [`${basePath}/key`, 'GET, HEAD'],
+    ...(hasCatalog ? [[`${basePath}/catalog`, 'GET, HEAD'] as [string, string]] : []),
+  ]);
+  return [...ofContracts, ['/healthz', 'GET, HEAD'], ['/readyz', 'GET, HEAD']];
+}
+
+/** Whose words an error at this address is told in. */
+function profileOf(path: string, { profiles }: RouteParts): ContractProfile {
+  return profiles.find(({ basePath }) => path.startsWith(`${basePath}/`)) ?? profiles[0]!;
+}
+
+function nothingHere(path: string, profile: ContractProfile): AppError {
+  const advice = profile.advice.get(path.slice(profile.basePath.length));
+  return new AppError(
+    'not_found',
+    advice === undefined ? {} : { message: `There is nothing at this address. ${advice}` },
+  );
+}
+
+async function chat(req: Request, res: Response, profile: ContractProfile, parts: RouteParts): Promise<void> {
+  const ctx = parts.open(profile, '/chat/completions', clientRequestId(req));
   await serveChat(
     ctx,
     {
       headers: authHeaders(req),
-      readJson: () => readJson(req, parts.bodyLimitBytes),
+      header: (name) => singleHeader(req, name),
+      readJson: () => readJson(req, parts.bodyLimitBytes, profile.contentTypeRequired),
       response: res,
       sendError: (context, error) => sendError(context, req, res, error),
     },
@@ -95,12 +129,13 @@ async function chat(req: Request, res: Response, parts: RouteParts): Promise<voi
 
 /** A small authenticated answer that costs nothing. */
 function small(
+  profile: ContractProfile,
   parts: RouteParts,
   endpoint: string,
   answer: (ctx: RequestContext, key: KeyRecord) => Promise<unknown>,
 ): (req: Request, res: Response) => Promise<void> {
   return async (req, res) => {
-    const ctx = parts.open(endpoint, clientRequestId(req));
+    const ctx = parts.open(profile, endpoint, clientRequestId(req));
     try {
       ctx.key = await authenticate(authHeaders(req), parts.pipeline.auth);
       const body = Buffer.from(JSON.stringify(await answer(ctx, ctx.key)));
@@ -118,21 +153,35 @@ function small(
 }
 
 function refuse(req: IncomingMessage, res: ServerResponse, parts: RouteParts, error: AppError): void {
-  const ctx = parts.open('other', null);
+  const ctx = parts.open(profileOf(req.url ?? '', parts), 'other', null);
   ctx.error = error;
   sendError(ctx, req, res, error);
   parts.closeSmall(ctx);
 }
 
-async function listModels(key: KeyRecord, parts: RouteParts): Promise<unknown> {
-  const models = parts.models().filter((model) => model.enabled && mayUseModel(key, model.id));
-  return { object: 'list', data: models.map(openAiModel) };
+function sold(key: KeyRecord, parts: RouteParts): CatalogModel[] {
+  return parts.models().filter((model) => model.enabled && mayUseModel(key, model.id));
 }
 
-async function oneModel(id: string, key: KeyRecord, parts: RouteParts): Promise<unknown> {
+function oneModel(id: string, key: KeyRecord, parts: RouteParts): CatalogModel {
   const model = parts.models().find((entry) => entry.id === id);
   if (!model?.enabled || !mayUseModel(key, id)) throw new AppError('model_not_found', { param: 'model' });
-  return openAiModel(model);
+  return model;
+}
+
+function shownModel(model: CatalogModel, { modelFields }: ContractProfile): Record<string, unknown> {
+  const whole = openAiModel(model);
+  return Object.fromEntries(modelFields.map((field) => [field, whole[field]]));
+}
+
+/** Nano-USD per million tokens, as decimal strings. */
+function shownPrices({ prices }: CatalogModel): Record<string, string> {
+  return {
+    unit: 'nano_usd_per_million_tokens',
+    input: String(prices.inputNusd),
+    cached_input: String(prices.cachedInputNusd),
+    output: String(prices.outputNusd),
+  };
 }
 
 function modelId(path: string, base: string): string {
@@ -154,6 +203,11 @@ function authHeaders(req: IncomingMessage): {
     xApiKey: typeof apiKey === 'string' ? apiKey : undefined,
     raw: req.rawHeaders,
   };
+}
+
+function singleHeader(req: IncomingMessage, name: string): string | undefined {
+  const value = req.headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
 }
 
 /** The client's own id goes to the log and the usage record, never to a worker and never back as ours. */

@@ -1,0 +1,48 @@
+/** Profile file -> profile: everything that can be worked out before the first request is. */
+import { compileChat } from './chat-reader.ts';
+import { compileKeyRules } from './key-rules.ts';
+import { ContractError, type ContractProfile, type LimitHeaderNames } from './profile.ts';
+import type { ProfileFile } from './profile-file.ts';
+import { compileErrors } from './render-error.ts';
+
+/** Throws ContractError with every problem of this file. */
+export function compileProfile(file: ProfileFile, docsBase: string): ContractProfile {
+  const problems: string[] = [];
+  const attempt = <T>(make: () => T): T | null => {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof ContractError)) throw error;
+      problems.push(...error.problems);
+      return null;
+    }
+  };
+  const parseChat = attempt(() => compileChat(file));
+  const renderError = attempt(() => compileErrors(file, docsBase));
+  if (file.keys.users === 'from_key_or_headers' && !(file.keys.userHeader && file.keys.projectHeader)) {
+    problems.push(`${file.name}: keys: userHeader and projectHeader must be named`);
+  }
+  if (parseChat === null || renderError === null || problems.length > 0) throw new ContractError(problems);
+  return {
+    name: file.name,
+    prefix: file.prefix,
+    basePath: file.prefix + file.base,
+    parseChat,
+    renderError,
+    identify: compileKeyRules(file.keys),
+    requestLimitHeaders: limitHeaders(file.rateLimitHeaders.requests),
+    tokenLimitHeaders: limitHeaders(file.rateLimitHeaders.tokens),
+    contextMargin: file.contextMargin,
+    contentTypeRequired: file.contentType === 'required',
+    modelFields: file.models.fields,
+    hasCatalog: file.models.prices === 'catalog',
+    schemas: file.schemas,
+    keepAlive: file.keepAlive ?? null,
+    advice: new Map(Object.entries(file.advice)),
+  };
+}
+
+function limitHeaders(names: ProfileFile['rateLimitHeaders']['requests']): LimitHeaderNames | null {
+  if (names === undefined) return null;
+  return { limit: names.limit ?? null, remaining: names.remaining ?? null, reset: names.reset ?? null };
+}
