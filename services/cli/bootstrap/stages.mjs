@@ -1,7 +1,16 @@
 // @ts-check
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { ensureRedis, REDIS_HELP } from './debian.mjs';
-import { become, checkNodeVersion, cliMain, ensureBuilt, ensureInstalled, serviceNode } from './project.mjs';
+import {
+  become,
+  checkNodeVersion,
+  cliMain,
+  ensureBuilt,
+  ensureInstalled,
+  projectRoot,
+  serviceNode,
+} from './project.mjs';
 import { Stop } from './say.mjs';
 
 /** Commands that need a Redis server program on this machine unless REDIS_URL is set. */
@@ -16,6 +25,13 @@ export async function prepareAndRun(args) {
   const wantsRedis = NEEDS_REDIS.has(args[0] ?? '') && !process.env.REDIS_URL && !args.includes('--help');
   if (wantsRedis && !ensureRedis()) throw new Stop(REDIS_HELP);
   return become(node, [cliMain(), ...args]);
+}
+
+/** Runs a TypeScript program of this clone (a study) from its source. @param {string} script @param {string[]} args */
+export async function runScript(script, args) {
+  checkNodeVersion();
+  await ensureInstalled();
+  return become(serviceNode(), ['--conditions=tollgate-source', join(projectRoot, script), ...args]);
 }
 
 /** Runs the command line of a set-up clone; builds when sources changed. @param {string[]} args */
