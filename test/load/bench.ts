@@ -17,7 +17,7 @@ import { HELP, MEASURES, type Options, readOptions } from './options.ts';
 import { available, machineTicks } from './procfs.ts';
 import { markdown, type Results, rows, table } from './report.ts';
 import { type Bench, warmUp } from './run.ts';
-import { direct, type Subject, startHaproxy, startNginx } from './subjects.ts';
+import { direct, type Subject, startHaproxy, startNginx, startNodeFloor } from './subjects.ts';
 import { startTollgate, type TollgateSubject } from './tollgate.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -76,6 +76,7 @@ async function startSubjects(options: Options, ports: number[], subjects: Subjec
     subjects.push(tollgate);
   }
   for (const [name, start] of [
+    ['node', startNodeFloor],
     ['nginx', startNginx],
     ['haproxy', startHaproxy],
   ] as const) {

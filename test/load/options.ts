@@ -29,7 +29,7 @@ export interface Options {
 export const HELP = `npm run bench -- [options]
   --quick            one short round each: shows that it works, not how fast
   --only a,b         some of: ${MEASURES.join(' ')}
-  --subjects a,b     some of: tollgate nginx haproxy
+  --subjects a,b     some of: tollgate node nginx haproxy
   --json FILE        everything measured, as JSON
   --write            renew docs/benchmarks.md and docs/benchmarks.json
   --profile FOLDER   leave a CPU profile of the router there`;

@@ -81,6 +81,7 @@ export function rows({ measures: m }: Results): Row[] {
   ];
   const added = m.latency?.subjects.tollgate;
   if (m.latency && added) {
+    all.push(...cpuRow(`router CPU per request, all at ${m.latency.perSecond} req/s`, m.latency.subjects, null, null));
     const { addedP50Ms = Number.NaN, addedP99Ms = Number.NaN } = added;
     all.push({
       what: `added latency p50 / p99 at half load (${m.latency.perSecond} req/s, constant rate)`,
@@ -188,11 +189,12 @@ ${table(rows(results))}
 
 - One run, all subjects in front of the same upstream, taking turns (A/B/C, C/B/A, A/B/C); medians of three rounds. Trust ratios more than absolutes: the machine is shared.
 - The upstream answers at once with a vLLM's bytes (usage on every chunk) and is cheap, so that the gateway is what costs. Load generator and upstream use raw sockets in processes of their own.
-- CPU is what Linux counted for the gateway's own processes (\`/proc/<pid>/stat\`), user and system, all threads. Per request: 32 connections that ask again at once. Per chunk: 102 chunks per answer, 20 ms apart, the request's own cost included.
+- CPU is what Linux counted for the gateway's own processes (\`/proc/<pid>/stat\`), user and system, all threads. Per request: 32 connections that ask again at once, so each subject at its own capacity; a process that never comes to rest is several times cheaper per request than one that is woken for each, so the same is given with all at one rate. Per chunk: 102 chunks per answer, 20 ms apart, the request's own cost included.
 - Tollgate runs with everything on: key look-up, request rate, token rate, concurrency, day and month caps, credit hold and settlement in a real Redis with an append-only file, spool on disk, usage records, metrics, an access log line per request; 64 keys of 64 accounts. Redis's own CPU is not counted in the router's. Records are drained from Redis by a small process in the place of metering, so that Postgres does not share the cores.
+- node floor: express and undici alone, no keys, no money, no log: what the platform costs before the product does anything.
 - nginx: one worker process, keep-alive to the upstream, no buffering, no log. haproxy: one thread. They check no keys and count no money: they are the floor.
 - Latency: arrivals at a constant rate, timed from the moment they were due (a stall is felt by all it delayed). Added latency is the difference of the quantiles to the upstream without a gateway at the same rate.
-- Frontier: a ladder of rates, 2.5 s each; a rate that misses is tried once more.
+- Frontier: a ladder of rates, 2 s each; a rate that misses is tried once more.
 - Round trips: MONITOR of Redis, requests 100 ms apart, from a request's sending to its arrival at the upstream; what a script does inside Redis is no round trip.
 - Memory per open stream: resident memory with 1,500 open streams against 500, divided by the difference, before any other load.
 - Revocation: from the moment it was published in Redis to the last request with that key that was sent and still served, at 1,000 requests per second.

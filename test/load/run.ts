@@ -85,7 +85,7 @@ export async function warmUp(bench: Bench): Promise<void> {
         requests: chatRequests(subject.keys, { bytes: 1000, stream }),
       });
       const wanted = stream ? requests / 20 : requests;
-      const endMs = performance.now() + 20_000;
+      const endMs = performance.now() + 25_000;
       while (performance.now() < endMs) {
         await sleep(100);
         if ((await bench.generator.ask<LoadReading>('read')).good >= wanted) break;

@@ -5,6 +5,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { childEnvironment } from '@tollgate/shared/testkit/config';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { freePort } from '@tollgate/shared/testkit/ports';
@@ -165,6 +166,30 @@ ${servers}
   return {
     name: 'haproxy',
     version: versionOf(program, '-v', /version (\S+)/),
+    port,
+    pids: () => pids,
+    keys: NO_KEYS,
+    async stop() {
+      await endServer(child);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The least that a proxy in Node can be (node-floor.ts): tells the cost of the platform from the cost of the product. */
+export async function startNodeFloor(upstreamPorts: readonly number[]): Promise<Subject> {
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), 'tollgate-node-'));
+  const script = fileURLToPath(new URL('./node-floor.ts', import.meta.url));
+  const args = ['--disable-warning=ExperimentalWarning', script, String(port), ...upstreamPorts.map(String)];
+  const child = await runServer(process.execPath, args, port, join(folder, 'log'), {
+    NODE_ENV: 'production',
+    NODE_OPTIONS: undefined,
+  });
+  const pids = available ? processTree(child.pid ?? 0) : [];
+  return {
+    name: 'node floor',
+    version: 'express + undici',
     port,
     pids: () => pids,
     keys: NO_KEYS,

@@ -40,11 +40,8 @@ export async function addedLatency(bench: Bench, perSecond: number) {
   return { perSecond, direct: base, subjects: medians(samples) };
 }
 
-/** Rates of the ladder, about a quarter apart. */
-const LADDER = [
-  250, 500, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000, 5000, 6000, 7500, 9000, 11_000, 13_500, 16_500, 20_000,
-  25_000,
-];
+/** Rates of the ladder, a third to a half apart. */
+const LADDER = [250, 500, 1000, 1500, 2000, 3000, 4500, 6500, 9000, 13_000, 18_000, 25_000];
 export const BOUNDS_MS = [1, 5, 10, 50];
 
 export interface Step {
@@ -56,7 +53,7 @@ export interface Step {
 
 /** Climbs a ladder of rates until p99 passes the last bound; for each bound the highest rate before the first miss. */
 export async function frontier(bench: Bench) {
-  const windowMs = bench.quick ? 1000 : 2500;
+  const windowMs = bench.quick ? 1000 : 2000;
   const ladder = bench.quick ? LADDER.filter((_, i) => i % 3 === 1) : LADDER;
   const steps = new Map<string, Step[]>(bench.subjects.map((subject) => [subject.name, []]));
   const climbing = new Set(bench.subjects.map((subject) => subject.name));
