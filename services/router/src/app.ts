@@ -23,6 +23,7 @@ import { logAccess } from './access-log.ts';
 import { Answers } from './admission/answers.ts';
 import { cachedDigest } from './admission/digest-cache.ts';
 import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.ts';
+import { answersOf, readForm } from './answer-form.ts';
 import { CatalogView } from './catalog.ts';
 import { machineName, type RouterConfig } from './config.ts';
 import { RequestContext } from './context.ts';
@@ -36,6 +37,8 @@ import { keyView } from './key-view.ts';
 import { RouterMetrics } from './metrics.ts';
 import { pooledBytes } from './random-pool.ts';
 import { Watch } from './relay/watch.ts';
+import { GrammarCompilerPool } from './schema-gate/compiler.ts';
+import { SchemaGate } from './schema-gate/gate.ts';
 import { beatOf } from './settlement/beat.ts';
 import { Heartbeats, type LiveHold } from './settlement/heartbeats.ts';
 import { Settlement } from './settlement/settle.ts';
@@ -204,6 +207,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     }
   };
 
+  const compiler = new GrammarCompilerPool();
+  lifecycle.defer('schema compiler', () => compiler.close());
+  const gate = new SchemaGate({ compiler });
+
   // Requests.
   const requestBytes = pooledBytes(random);
   const running = new Running(clock);
@@ -260,6 +267,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       catalogModel: (id) => catalog.get(id),
       catalogModels: () => catalog.models,
       canServe: (model) => fleet.canServe(model),
+      form: (ctx, request) => {
+        const allowGrammars = ctx.key?.allowGrammars === true;
+        return readForm(gate, request, answersOf(ctx.profile), fleet.dialectFor(request.model), allowGrammars);
+      },
       admit: {
         money,
         answers,
@@ -278,6 +289,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         watch,
         metrics,
         cacheSalt,
+        answers: (ctx) => answersOf(ctx.profile),
         countPrompt,
         headers: answerHeaders,
         settle: (ctx) => settlement.settle(ctx),

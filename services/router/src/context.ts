@@ -6,6 +6,7 @@ import type { KeyRecord } from '@tollgate/shared/domain/key';
 import type { Outcome } from '@tollgate/shared/domain/outcome';
 import type { CountSource, Intent } from '@tollgate/shared/domain/usage';
 import type { LimitStates } from '@tollgate/shared/redis/money-scripts';
+import type { AnswerForm } from './answer-form.ts';
 import type { ContractProfile } from './contract/profile.ts';
 import type { ChatRequest } from './contract/request.ts';
 import { NO_COUNTS, type TokenCounts } from './relay/token-counts.ts';
@@ -34,6 +35,8 @@ export class RequestContext {
   request: ChatRequest | null = null;
   text: RequestText | null = null;
   model: CatalogModel | null = null;
+  /** What the answer must look like; null = nothing was asked. */
+  form: AnswerForm | null = null;
   /** Bytes of what becomes the prompt; base of the hold's bound and of estimates. */
   promptBytes = 0;
   limits: LimitStates | null = null;
@@ -53,6 +56,8 @@ export class RequestContext {
   reader: { readonly counts: TokenCounts } | null = null;
   /** Tokens that a failed first attempt had made. */
   abandonedTokens = 0;
+  /** Tokens of a first answer that broke its schema. */
+  invalidTokens = 0;
   finishReason: string | null = null;
   queueMs: number | null = null;
   /** Monotonic. */

@@ -29,6 +29,7 @@ export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMe
   private readonly inflight: Gauge;
   private readonly attempts: Counter<'worker' | 'result'>;
   private readonly retries: Counter<'reason'>;
+  private readonly structuredAnswers: Counter<'verdict' | 'result'>;
   private readonly workerUpGauge: Gauge<'worker'>;
   private readonly workerRunning: Gauge<'worker'>;
   private readonly workerWaiting: Gauge<'worker'>;
@@ -69,6 +70,11 @@ export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMe
     this.inflight = gauge('inflight_requests', 'Chat requests under way.');
     this.attempts = counter('upstream_attempts_total', 'Requests sent to workers.', ['worker', 'result']);
     this.retries = counter('upstream_retries_total', 'Requests sent to a second worker.', ['reason']);
+    this.structuredAnswers = counter(
+      'structured_answers_total',
+      'Answers with a promised form, by what the promise rests on and how they ended.',
+      ['verdict', 'result'],
+    );
     this.workerUpGauge = gauge('worker_up', 'Whether the worker answers its probes.', ['worker']);
     this.workerRunning = gauge('worker_running', 'Requests of this router at the worker.', ['worker']);
     this.workerWaiting = gauge('worker_waiting', 'Of these, those without a first token.', ['worker']);
@@ -108,6 +114,10 @@ export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMe
 
   retried(reason: string): void {
     this.retries.inc({ reason });
+  }
+
+  structured(verdict: string, result: string): void {
+    this.structuredAnswers.inc({ verdict, result });
   }
 
   workerUp(worker: string, up: boolean): void {

@@ -1,7 +1,7 @@
 /**
  * THE HOT PATH. One chat request from its headers to its bill:
  *
- *   authenticate -> receive -> validate -> admit -> (choose -> forward -> relay) -> settle
+ *   authenticate -> receive -> validate (schema gate) -> admit -> (choose -> forward -> relay) -> settle
  *
  * One context is opened at the top and closed once at the bottom, whatever happens in between; the answer to an error,
  * the bill, the log line and the metrics come from it.
@@ -19,6 +19,7 @@ import {
   mayUseModel,
 } from './admission/authenticate.ts';
 import type { RequestSize } from './admission/hold-bound.ts';
+import { type AnswerForm, asksForForm } from './answer-form.ts';
 import type { RequestContext } from './context.ts';
 import type { ContractProfile, HeaderOf } from './contract/profile.ts';
 import type { ChatRequest } from './contract/request.ts';
@@ -44,6 +45,8 @@ export interface PipelineParts {
   checkOpen: () => void;
   catalogModel: (id: string) => CatalogModel | undefined;
   catalogModels: () => readonly CatalogModel[];
+  /** The schema gate: refuses what cannot be promised, before anything is charged. */
+  form: (ctx: RequestContext, request: ChatRequest) => Promise<AnswerForm>;
   admit: AdmitParts;
   deliver: DeliverParts;
   settlement: Pick<Settlement, 'settle'>;
@@ -63,6 +66,7 @@ export async function serveChat(ctx: RequestContext, exchange: Exchange, parts: 
     request.model ||= defaultModel(ctx.key, parts);
     ctx.model = sellableModel(request.model, ctx.key, parts);
     checkFits(request, ctx.model, ctx.profile);
+    if (asksForForm(request)) ctx.form = await parts.form(ctx, request);
     if (!parts.canServe(request.model)) throw new AppError('no_worker', { retryAfterMs: 2_000 });
     ctx.admission = await admit(ctx, sizeOf(ctx, request), parts.admit);
     await deliver(ctx, exchange.response, parts.deliver);

@@ -7,8 +7,10 @@ import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import { candidates, choose } from '../routing/choose.ts';
 import type { RoutingRequest } from '../routing/cost.ts';
+import type { EngineDialect } from '../schema-gate/dialect.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts';
+import { dialectOf, readModels, VERSION_PATHS } from './identity.ts';
 import { type Ticket, Worker, type WorkerSpec } from './worker.ts';
 import { readGauges } from './worker-metrics.ts';
 
@@ -32,6 +34,8 @@ export interface FleetMetrics {
 const MISSES_TO_GONE = 3;
 /** An answer within so many probe periods makes up for missed probes. */
 const ALIVE_BY_ANSWER_PROBES = 3;
+/** SGLang's /health generates a token, behind whatever waits there. */
+const SGLANG_HEALTH_MS = 5_000;
 /** `/v1/models` is asked on joining and then once per so many probes. */
 const IDENTITY_EVERY = 15;
 
@@ -92,14 +96,16 @@ export class Fleet {
     return candidates({ model, promptTokens: 0 }, this.snapshots(), []).length > 0;
   }
 
+  /** What the workers of a model speak: that of any of them; another one's is known once it is chosen. */
+  dialectFor(model: string): EngineDialect {
+    for (const worker of this.workers.values()) if (worker.models.includes(model)) return worker.dialect;
+    return dialectOf('vllm', '');
+  }
+
   /** Chooses a worker and books the request there; null when none can take it. */
   take(request: RoutingRequest, excluded: readonly string[]): Ticket | null {
     const choice = choose(request, this.snapshots(), excluded, this.turn++);
     return choice === null ? null : this.workers.get(choice.worker)!.begin(request.promptTokens);
-  }
-
-  engineOf(worker: string): Engine {
-    return this.workers.get(worker)?.engine ?? 'vllm';
   }
 
   succeeded(worker: string): void {
@@ -129,7 +135,8 @@ export class Fleet {
     this.probing.add(worker);
     const timeoutMs = this.options.probeTimeoutMs;
     try {
-      const health = await this.pools.call(worker.url, { method: 'GET', path: '/health' }, timeoutMs);
+      const healthMs = worker.engine === 'sglang' ? Math.max(timeoutMs, SGLANG_HEALTH_MS) : timeoutMs;
+      const health = await this.pools.call(worker.url, { method: 'GET', path: '/health' }, healthMs);
       if (health.status !== 200) throw new Error(`/health answered ${health.status}`);
       if (withIdentity || worker.state === 'joining' || worker.state === 'gone') await this.identify(worker);
       const metrics = await this.pools.call(worker.url, { method: 'GET', path: '/metrics' }, timeoutMs);
@@ -151,17 +158,25 @@ export class Fleet {
       this.options.probeTimeoutMs,
     );
     if (answer.status !== 200) throw new Error(`/v1/models answered ${answer.status}`);
-    const listed = (JSON.parse(answer.text) as { data?: { id?: unknown; max_model_len?: unknown }[] }).data ?? [];
+    const { models: served, engine } = readModels(answer.text);
     const models: string[] = [];
-    for (const { id, max_model_len: context } of listed) {
-      if (typeof id !== 'string') continue;
+    for (const { id, maxModelLen: context } of served) {
       const promised = this.options.promisedContext(id);
-      if (typeof context === 'number') worker.maxModelLen = context;
-      if (promised !== null && typeof context === 'number' && context < promised) {
+      if (context !== null) worker.maxModelLen = context;
+      if (promised !== null && context !== null && context < promised) {
         this.logger.error({ worker: worker.url, model: id, context, promised }, 'worker has less context than sold');
       } else models.push(id);
     }
+    await this.learnDialect(worker, engine ?? worker.engine);
     worker.models = models;
+  }
+
+  private async learnDialect(worker: Worker, engine: Engine): Promise<void> {
+    const request = { method: 'GET', path: VERSION_PATHS[engine] } as const;
+    const answer = await this.pools.call(worker.url, request, this.options.probeTimeoutMs);
+    const dialect = dialectOf(engine, answer.status === 200 ? answer.text : '');
+    if (dialect.engine !== worker.engine) this.logger.info({ worker: worker.url, engine }, 'worker told its engine');
+    worker.dialect = dialect;
   }
 
   private admitWorker(worker: Worker): void {

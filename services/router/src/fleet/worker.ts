@@ -1,11 +1,15 @@
 /** One worker as this router knows it: life cycle, breaker, and counters of what was sent there and has not ended. */
 import type { Engine, WorkerSnapshot, WorkerState } from '@tollgate/shared/domain/worker';
+import type { EngineDialect } from '../schema-gate/dialect.ts';
 import { type Breaker, type BreakerEvent, type BreakerPolicy, CLOSED, isOpen, step } from './breaker.ts';
+import { dialectOf } from './identity.ts';
 import type { EngineGauges } from './worker-metrics.ts';
 
 /** What one request adds to a worker's counters. Each step happens at most once; `end` always comes. */
 export interface Ticket {
   readonly worker: string;
+  /** What the worker speaks. */
+  readonly dialect: EngineDialect;
   firstToken(): void;
   end(): void;
 }
@@ -24,7 +28,8 @@ export interface WorkerHooks {
 
 export class Worker {
   readonly url: string;
-  readonly engine: Engine;
+  /** As configured, then as the worker itself says. */
+  dialect: EngineDialect;
   state: WorkerState = 'joining';
   models: string[] = [];
   maxModelLen = 0;
@@ -46,11 +51,15 @@ export class Worker {
   /** `nowMs` is monotonic. */
   constructor(spec: WorkerSpec, policy: BreakerPolicy, hooks: WorkerHooks, nowMs: () => number) {
     this.url = spec.url;
-    this.engine = spec.engine;
+    this.dialect = dialectOf(spec.engine, '');
     this.maxConcurrency = spec.maxConcurrency;
     this.policy = policy;
     this.hooks = hooks;
     this.nowMs = nowMs;
+  }
+
+  get engine(): Engine {
+    return this.dialect.engine;
   }
 
   /** The only way a worker's state changes: counted and logged in one place. */
@@ -77,6 +86,7 @@ export class Worker {
     };
     return {
       worker: this.url,
+      dialect: this.dialect,
       firstToken,
       end: () => {
         if (!open) return;

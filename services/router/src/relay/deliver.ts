@@ -3,11 +3,14 @@ import type { ServerResponse } from 'node:http';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { Outcome } from '@tollgate/shared/domain/outcome';
 import type { Clock } from '@tollgate/shared/runtime/clock';
+import type { AnswerForm, AnswerPolicy } from '../answer-form.ts';
 import type { Admission, RequestContext } from '../context.ts';
 import type { ChatRequest } from '../contract/request.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Ticket } from '../fleet/worker.ts';
-import { type RequestText, vllmChatBody } from '../upstream/body.ts';
+import type { EngineConstraint } from '../schema-gate/constraint.ts';
+import { abortAtWorker } from '../upstream/abort.ts';
+import { chatBody, type RequestText } from '../upstream/body.ts';
 import { blamesWorker, failureError, failureOutcome, isReplaySafe, type WorkerFailure } from '../upstream/failure.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { ClientSide } from './client-side.ts';
@@ -19,6 +22,8 @@ import type { Watch } from './watch.ts';
 export interface DeliverMetrics {
   attempt(worker: string, result: string): void;
   retried(reason: string): void;
+  /** An answer with a promised form came to its end. */
+  structured(verdict: string, result: string): void;
 }
 
 export interface DeliverParts {
@@ -29,6 +34,8 @@ export interface DeliverParts {
   limits: RelayLimits;
   metrics: DeliverMetrics;
   cacheSalt: (accountId: string) => string;
+  /** What the contract of the request says of answers. */
+  answers: (ctx: RequestContext) => AnswerPolicy;
   headers: (ctx: RequestContext) => Record<string, string>;
   settle: (ctx: RequestContext) => Promise<void>;
   /** Prompt tokens by the worker's tokenizer, or null. */
@@ -79,18 +86,38 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
           relay?.stop(reason, 'stopped by this router');
         });
       }
-      relay = send(ctx, request, text, admission, ticket, client, parts);
+      const constraint = ctx.form === null ? UNCONSTRAINED : await constraintOf(ctx.form, ticket);
+      relay = send(ctx, request, text, admission, constraint, ticket, client, parts);
       const end = await relay.end;
+      noteForm(ctx, end, parts.metrics);
       if (end.kind === 'answered') {
         parts.metrics.attempt(ticket.worker, 'answered');
         return;
       }
       if (!(await mayGoOn(ctx, admission, ticket, end, parts))) throw asError(ctx, end);
-      if (end.kind === 'failed') failedWorkers.push(ticket.worker);
+      if (end.kind === 'failed' && blamesWorker(end.failure)) failedWorkers.push(ticket.worker);
     }
   } finally {
     client.release();
   }
+}
+
+const UNCONSTRAINED: EngineConstraint = {};
+
+/** What this worker is told of the form, in its dialect; most often it is known already. */
+async function constraintOf(form: AnswerForm, ticket: Ticket): Promise<EngineConstraint> {
+  try {
+    return await form.constraintFor(ticket.dialect);
+  } catch (error) {
+    ticket.end();
+    throw error;
+  }
+}
+
+function noteForm({ form, finishReason }: RequestContext, end: AttemptEnd, metrics: DeliverMetrics): void {
+  if (form === null) return;
+  if (end.kind === 'answered') metrics.structured(form.verdict, finishReason === 'length' ? 'cut' : 'complete');
+  else if (end.kind === 'failed') metrics.structured(form.verdict, end.failure.reason);
 }
 
 function take(ctx: RequestContext, failedWorkers: readonly string[], parts: DeliverParts): Ticket {
@@ -112,6 +139,7 @@ function send(
   request: ChatRequest,
   text: RequestText,
   admission: Admission,
+  constraint: EngineConstraint,
   ticket: Ticket,
   client: ClientSide,
   parts: DeliverParts,
@@ -126,18 +154,24 @@ function send(
     headers: () => parts.headers(ctx),
     settle: () => parts.settle(ctx),
     workerAnswers: () => parts.fleet.succeeded(ticket.worker),
+    aborted: () => abortAtWorker(parts.pools, ticket, ctx.requestId),
   };
+  const { dialect } = ticket;
+  const shape = { sglang: dialect.engine === 'sglang', reasoningField: parts.answers(ctx).reasoningField };
+  const checks = ctx.form?.checks ?? null;
   const relay = request.stream
     ? new StreamRelay(relayParts, {
         usage: request.usageInStream,
         choices: request.choices,
         hasTools: request.tools !== null,
         maxTokens: admission.outputLimit,
+        checks,
+        shape,
       })
-    : new PlainRelay(relayParts);
-  const body = vllmChatBody(request, text, admission.outputLimit, {
-    cacheSalt: parts.cacheSalt(admission.intent.accountId),
-  });
+    : new PlainRelay(relayParts, { checks, shape, hasTools: request.tools !== null });
+  const cacheSalt = parts.cacheSalt(admission.intent.accountId);
+  const fields = { cacheSalt, requestId: ctx.requestId, priority: 0 };
+  const body = chatBody(request, text, admission.outputLimit, constraint, fields, dialect);
   relay.attach(parts.pools.send(ticket.worker, body, ctx.requestId, relay));
   return relay;
 }
@@ -157,12 +191,19 @@ async function mayGoOn(
   }
   if (end.kind !== 'failed') return false;
   if (blamesWorker(end.failure)) parts.fleet.failed(ticket.worker);
-  const again = ctx.attempts < MAX_ATTEMPTS && isReplaySafe(end.failure, ctx.answerStarted);
+  const again = ctx.attempts < MAX_ATTEMPTS && mayRepeat(ctx, end.failure);
   if (again) {
-    ctx.abandonedTokens += ctx.counts.completionTokens;
+    if (end.failure.reason === 'invalid_output') ctx.invalidTokens += ctx.counts.completionTokens;
+    else ctx.abandonedTokens += ctx.counts.completionTokens;
     parts.metrics.retried(end.failure.reason);
   }
   return again;
+}
+
+/** A document that broke its schema is tried again only where the contract says so; nothing of it was passed on. */
+function mayRepeat(ctx: RequestContext, failure: WorkerFailure): boolean {
+  if (failure.reason !== 'invalid_output') return isReplaySafe(failure, ctx.answerStarted);
+  return ctx.form?.checks.onInvalid === 'retry' && !ctx.request!.stream && !ctx.answerStarted;
 }
 
 /** The output limit was our own guess and did not fit: asks the tokenizer and lowers it, once. */

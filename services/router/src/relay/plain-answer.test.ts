@@ -1,12 +1,14 @@
 import { expect, test } from '@jest/globals';
-import { readPlainAnswer } from './plain-answer.ts';
+import { type PlainOptions, readPlainAnswer } from './plain-answer.ts';
+
+const options: PlainOptions = { checks: null, shape: { sglang: false, reasoningField: 'reasoning' }, hasTools: false };
 
 const answer = (choice: object, usage: object | null = { prompt_tokens: 5, completion_tokens: 3 }) =>
   Buffer.from(JSON.stringify({ id: 'x', choices: [{ index: 0, ...choice }], usage }));
 
 test('a good answer passes byte for byte with its counts', () => {
   const body = answer({ message: { content: 'ä' }, finish_reason: 'stop' });
-  const read = readPlainAnswer(body)!;
+  const read = readPlainAnswer(body, options)!;
   expect(Buffer.from(read.body, 'latin1').equals(body)).toBe(true);
   expect(read.counts).toMatchObject({ promptTokens: 5, completionTokens: 3, cachedTokens: 0, final: true });
   expect(read.finishReasons).toEqual(['stop']);
@@ -14,7 +16,7 @@ test('a good answer passes byte for byte with its counts', () => {
 
 test('a tool call that was cut ends with `length`', () => {
   const message = { content: null, tool_calls: [{ function: { name: 'f', arguments: '{"a":' } }] };
-  const read = readPlainAnswer(answer({ message, finish_reason: 'tool_calls' }))!;
+  const read = readPlainAnswer(answer({ message, finish_reason: 'tool_calls' }), options)!;
   expect(JSON.parse(read.body).choices[0].finish_reason).toBe('length');
 });
 
@@ -23,9 +25,9 @@ test.each([
   ['JSON that is no completion', Buffer.from('{"detail":"?"}')],
   ['null', Buffer.from('null')],
   ['an answer that the worker aborted', answer({ message: { content: '' }, finish_reason: 'abort' })],
-])('%s is not an answer', (_name, body) => expect(readPlainAnswer(body)).toBeNull());
+])('%s is not an answer', (_name, body) => expect(readPlainAnswer(body, options)).toBeNull());
 
 test('without usage the output is guessed from its text', () => {
-  const read = readPlainAnswer(answer({ message: { content: 'x'.repeat(40) }, finish_reason: 'stop' }, null))!;
+  const read = readPlainAnswer(answer({ message: { content: 'x'.repeat(40) }, finish_reason: 'stop' }, null), options)!;
   expect(read).toMatchObject({ counts: null, guessedTokens: 10 });
 });

@@ -1,19 +1,45 @@
 /** Reads a worker's plain (not streamed) chat answer: counts, finish reasons, and the body that the client gets. */
-import type { WireCompletion } from '@tollgate/shared/contracts/openai/chat';
-import { finalCounts, type TokenCounts } from './token-counts.ts';
-import { isJson } from './tool-arguments.ts';
+import type { WireChoice, WireCompletion, WireMessage } from '@tollgate/shared/contracts/openai/chat';
+import type { AnswerChecks } from '../answer-form.ts';
+import type { Violation } from '../schema-gate/validate.ts';
+import { AnswerCheck } from './answer-check.ts';
+import { type ChunkShape, cleanText } from './chunk-shape.ts';
+import { finalCounts, openAiUsage, type TokenCounts } from './token-counts.ts';
+import { judgeArguments } from './tool-arguments.ts';
 
 export interface PlainAnswer {
   counts: TokenCounts | null;
   finishReasons: (string | null)[];
   /** From the length of the text, when the engine told no counts. */
   guessedTokens: number;
+  /** A finished document that breaks its schema; the answer must not be passed on. */
+  violation: Violation | null;
   /** latin1 text, one character per byte: the HTTP server writes head and text at once. */
   body: string;
 }
 
+/** What engines add to OpenAI's shape, and what they write as null or empty where OpenAI writes nothing. */
+const ANSWER_FIELDS = [
+  'prompt_logprobs',
+  'prompt_token_ids',
+  'prompt_text',
+  'kv_transfer_params',
+  'ec_transfer_params',
+  'metrics',
+  'metadata',
+  'sglext',
+];
+const CHOICE_FIELDS = ['stop_reason', 'matched_stop', 'token_ids', 'routed_experts'];
+const EMPTY_FIELDS = ['annotations', 'audio', 'function_call', 'reasoning', 'reasoning_content', 'tool_calls'];
+
+export interface PlainOptions {
+  checks: AnswerChecks | null;
+  shape: ChunkShape;
+  hasTools: boolean;
+}
+
 /** null when the bytes are not a completion. A choice that the worker aborted makes the whole answer unusable too. */
-export function readPlainAnswer(body: Buffer): PlainAnswer | null {
+export function readPlainAnswer(body: Buffer, { checks, shape, hasTools }: PlainOptions): PlainAnswer | null {
   let parsed: WireCompletion;
   try {
     parsed = JSON.parse(body.toString('utf8')) as WireCompletion;
@@ -21,23 +47,26 @@ export function readPlainAnswer(body: Buffer): PlainAnswer | null {
     return null;
   }
   if (typeof parsed !== 'object' || parsed === null || !Array.isArray(parsed.choices)) return null;
-  let healed = false;
+  const check = checks === null ? null : new AnswerCheck(checks);
+  const counts = finalCounts(parsed.usage);
   const finishReasons: (string | null)[] = [];
-  for (const choice of parsed.choices) {
+  let violation: Violation | null = null;
+  for (const [i, choice] of parsed.choices.entries()) {
     if (choice.finish_reason === 'abort') return null;
-    const honest = honestReason(choice);
-    if (honest !== choice.finish_reason) {
-      choice.finish_reason = honest;
-      healed = true;
-    }
-    finishReasons.push(honest ?? null);
+    if (check !== null && isMisplaced(choice)) return null;
+    if (choice.message?.content) choice.message.content = cleanContent(choice.message.content, hasTools, choice);
+    const judged = judge(choice, choice.index ?? i, check);
+    if (typeof judged === 'object' && judged !== null) violation ??= judged;
+    else if (judged !== undefined) choice.finish_reason = judged;
+    finishReasons.push(choice.finish_reason ?? null);
+    drop(choice, CHOICE_FIELDS);
+    if (choice.message) shapeMessage(choice.message, shape);
   }
-  return {
-    counts: finalCounts(parsed.usage),
-    finishReasons,
-    guessedTokens: Math.ceil(textLength(parsed) / 4),
-    body: (healed ? Buffer.from(JSON.stringify(parsed)) : body).toString('latin1'),
-  };
+  const guessedTokens = Math.ceil(textLength(parsed) / 4);
+  drop(parsed, ANSWER_FIELDS);
+  if (shape.sglang && counts !== null) parsed.usage = openAiUsage(counts);
+  const text = Buffer.from(JSON.stringify(parsed)).toString('latin1');
+  return { counts, finishReasons, guessedTokens, violation, body: text };
 }
 
 function textLength({ choices = [] }: WireCompletion): number {
@@ -49,10 +78,50 @@ function textLength({ choices = [] }: WireCompletion): number {
   return length;
 }
 
-function honestReason(choice: NonNullable<WireCompletion['choices']>[number]): string | null | undefined {
+/** With thinking off the whole document came as a thought: a known fault of workers, another one may do better. */
+function isMisplaced({ message, finish_reason: reason }: WireChoice): boolean {
+  if (reason !== 'stop' || !message || message.content || (message.tool_calls ?? []).length > 0) return false;
+  return Boolean(message.reasoning ?? message.reasoning_content);
+}
+
+/** A call cut by the output limit comes as raw text of the model's own form; nobody can read it (facts 3.3). */
+function cleanContent(content: string, hasTools: boolean, { finish_reason: reason }: WireChoice): string | null {
+  const at = hasTools && reason === 'length' ? content.indexOf('<tool_call>') : -1;
+  return at === -1 ? cleanText(content) : cleanText(content.slice(0, at)) || null;
+}
+
+/** The finish reason that is true, or why the choice must not be passed on. */
+function judge(choice: WireChoice, index: number, check: AnswerCheck | null): string | null | undefined | Violation {
   const reason = choice.finish_reason;
   if (reason === 'repetition') return 'length';
-  const calls = choice.message?.tool_calls ?? [];
-  const whole = calls.every((call) => !call.function?.arguments || isJson(call.function.arguments));
-  return whole ? reason : 'length';
+  for (const { function: fn } of choice.message?.tool_calls ?? []) {
+    if (!fn?.arguments) continue;
+    const verdict = judgeArguments(fn.name ?? '', fn.arguments, check);
+    if (verdict.kind === 'cut') return 'length';
+    if (verdict.kind === 'invalid') return verdict.violation;
+  }
+  if (check === null || typeof reason !== 'string') return reason;
+  check.push(index, choice.message?.content ?? '');
+  const verdict = check.finish(index, reason, choice.stop_reason ?? choice.matched_stop);
+  if (verdict.kind === 'cut') return 'length';
+  return verdict.kind === 'invalid' ? verdict.violation : reason;
+}
+
+function drop(value: object, fields: readonly string[]): void {
+  const record = value as Record<string, unknown>;
+  for (const field of fields) delete record[field];
+}
+
+function shapeMessage(message: WireMessage, { reasoningField }: ChunkShape): void {
+  const thoughts = message.reasoning ?? message.reasoning_content ?? null;
+  const record = message as Record<string, unknown>;
+  for (const field of EMPTY_FIELDS) {
+    const value = record[field];
+    if (value === null || (Array.isArray(value) && value.length === 0)) delete record[field];
+  }
+  for (const call of message.tool_calls ?? []) delete call.index;
+  if (thoughts === null) return;
+  delete message.reasoning;
+  delete message.reasoning_content;
+  message[reasoningField] = thoughts;
 }

@@ -59,6 +59,8 @@ export interface RelayParts {
   settle: () => Promise<void>;
   /** The worker showed that it works. */
   workerAnswers: () => void;
+  /** The connection to the worker was cut by us. */
+  aborted: () => void;
 }
 
 /** An error body longer than this is cut: only its class matters. */
@@ -179,17 +181,18 @@ export abstract class Relay implements AnswerSink {
     this.parts.ticket.end();
     try {
       await this.parts.settle();
+      handOver();
     } catch (error) {
       const detail = error instanceof Error ? error.message : 'settlement failed';
       this.resolveEnd({ kind: 'failed', failure: { reason: 'hold_lost', status: null, detail } });
       return;
     }
-    handOver();
     this.resolveEnd({ kind: 'answered' });
   }
 
   protected drop(): void {
     this.attempt?.abort();
+    this.parts.aborted();
     this.parts.watch.remove(this);
   }
 

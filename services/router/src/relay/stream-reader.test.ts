@@ -2,7 +2,14 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { StreamReader, type StreamReaderOptions } from './stream-reader.ts';
 
-const base: StreamReaderOptions = { usage: 'hidden', choices: 1, hasTools: false, maxTokens: 100 };
+const base: StreamReaderOptions = {
+  usage: 'hidden',
+  choices: 1,
+  hasTools: false,
+  maxTokens: 100,
+  checks: null,
+  shape: { sglang: false, reasoningField: 'reasoning' },
+};
 const chunk = (delta: object, more: object = {}, usage: object | null = null, index = 0) =>
   `data: ${JSON.stringify({
     id: 'chatcmpl-u',
@@ -11,8 +18,12 @@ const chunk = (delta: object, more: object = {}, usage: object | null = null, in
     model: 'm',
     choices: [{ index, delta, logprobs: null, finish_reason: null, ...more }],
     ...(usage === null ? {} : { usage }),
-    token_ids: null,
   })}\n\n`;
+/** As a worker sends it: with fields of its own, which no client sees. */
+const raw = (text: string) =>
+  text
+    .replaceAll('"finish_reason":null}]', '"finish_reason":null,"token_ids":null}]')
+    .replaceAll('"finish_reason":"stop"}]', '"finish_reason":"stop","stop_reason":null,"token_ids":null}]');
 const usage = (completion: number) => ({
   prompt_tokens: 31,
   total_tokens: 31 + completion,
@@ -25,20 +36,22 @@ const DONE = 'data: [DONE]\n\n';
 
 /** Text that contains everything a scan could trip over. */
 const NASTY = 'schön 🚀 "usage":{"completion_tokens":999} finish_reason":"stop" [DONE]\n\ndata: {"error"';
-const STREAM = [
-  chunk({ role: 'assistant', content: '' }, {}, usage(0)),
-  chunk({ content: 'Grüße ' }, {}, usage(1)),
-  chunk({ content: NASTY }, {}, usage(2)),
-  chunk({ content: '漢字' }, { finish_reason: 'stop', stop_reason: null }, usage(3)),
-  closing(3, 16),
-  DONE,
-].join('');
+const STREAM = raw(
+  [
+    chunk({ role: 'assistant', content: '' }, {}, usage(0)),
+    chunk({ content: 'Grüße ' }, {}, usage(1)),
+    chunk({ content: NASTY }, {}, usage(2)),
+    chunk({ content: '漢字' }, { finish_reason: 'stop' }, usage(3)),
+    closing(3, 16),
+    DONE,
+  ].join(''),
+);
 /** The same without any usage: what a client that asked for none shall read. */
 const PLAIN = [
   chunk({ role: 'assistant', content: '' }),
   chunk({ content: 'Grüße ' }),
   chunk({ content: NASTY }),
-  chunk({ content: '漢字' }, { finish_reason: 'stop', stop_reason: null }),
+  chunk({ content: '漢字' }, { finish_reason: 'stop' }),
   DONE,
 ].join('');
 
@@ -56,7 +69,7 @@ const pieces = (bytes: Buffer, cuts: readonly number[]): Buffer[] => {
 };
 
 describe('a chat stream', () => {
-  test('loses its usage and nothing else when the client asked for none', () => {
+  test('loses its usage and the fields of engines, and nothing else, when the client asked for none', () => {
     const { bytes, reader } = read([Buffer.from(STREAM)]);
     expect(bytes).toBe(PLAIN);
     expect(reader.counts).toEqual({

@@ -6,7 +6,11 @@
  * and the last bytes (closing usage, `[DONE]`), which `last` keeps until the request is settled.
  */
 import type { WireError, WireStreamChunk, WireUsage } from '@tollgate/shared/contracts/openai/chat';
+import type { AnswerChecks } from '../answer-form.ts';
 import type { UsageInStream } from '../contract/request.ts';
+import type { Violation } from '../schema-gate/validate.ts';
+import { AnswerCheck } from './answer-check.ts';
+import { type ChunkShape, ChunkShaper } from './chunk-shape.ts';
 import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
 import { finalCounts, type TokenCounts } from './token-counts.ts';
 import { ToolArguments } from './tool-arguments.ts';
@@ -18,6 +22,9 @@ export interface StreamReaderOptions {
   hasTools: boolean;
   /** Output limit per choice that was sent to the worker. */
   maxTokens: number;
+  /** What the answer must fulfil; null = nothing. */
+  checks: AnswerChecks | null;
+  shape: ChunkShape;
 }
 
 /** Why the stream cannot go on. */
@@ -25,7 +32,10 @@ export type StreamFault =
   | { kind: 'error_event'; error: WireError }
   /** The worker is going away and ended the choice itself. */
   | { kind: 'aborted_by_worker' }
-  | { kind: 'garbage' };
+  | { kind: 'garbage' }
+  | { kind: 'invalid_output'; violation: Violation }
+  /** White space without end. */
+  | { kind: 'runaway' };
 
 /** What OpenAI's contract knows as finish reasons; others of an engine mean that the answer is not whole. */
 const FINISH_REASONS = new Set(['stop', 'length', 'tool_calls', 'content_filter']);
@@ -45,6 +55,8 @@ export class StreamReader {
   private readonly splitter = new SseSplitter();
   private readonly options: StreamReaderOptions;
   private readonly tools: ToolArguments | null;
+  private readonly check: AnswerCheck | null;
+  private readonly shaper: ChunkShaper;
   private readonly completions: number[];
   private promptTokens: number | null = null;
   private reasoningTokens = 0;
@@ -55,6 +67,8 @@ export class StreamReader {
   constructor(options: StreamReaderOptions) {
     this.options = options;
     this.tools = options.hasTools ? new ToolArguments() : null;
+    this.check = options.checks === null ? null : new AnswerCheck(options.checks);
+    this.shaper = new ChunkShaper(options.shape);
     this.completions = new Array<number>(options.choices).fill(0);
     this.finishReasons = new Array<string | null>(options.choices).fill(null);
   }
@@ -102,18 +116,21 @@ export class StreamReader {
       return true;
     }
     if (data === '[DONE]') {
+      // A choice that never ended is not whole, whatever follows.
+      if (this.events > 0 && this.finishReasons.includes(null)) return this.fail({ kind: 'garbage' });
       this.done = true;
       this.last += event;
       return false;
     }
-    if (data.startsWith('{"error"')) return this.fail({ kind: 'error_event', error: readError(data) });
+    if (data.startsWith('{"error"') || data.startsWith('{"object":"error"'))
+      return this.fail({ kind: 'error_event', error: readError(data) });
     if (!data.startsWith('{') || !data.endsWith('}')) return this.fail({ kind: 'garbage' });
     // An event of several data lines is legal and no engine sends it: made one line, so that it can be edited.
     return this.takeChunk(event.startsWith('data: {') && !data.includes('\n') ? event : oneLine(data));
   }
 
   private takeChunk(event: string): boolean {
-    let text = event;
+    let text = this.shaper.clean(event);
     let span = findUsage(text);
     if (span === null && text.includes('"usage"') && !text.includes('"usage":null')) {
       text = compact(text);
@@ -122,7 +139,9 @@ export class StreamReader {
     const isClosing = text.includes('"choices":[]');
     if (span !== null && isClosing) return this.takeClosing(text, span);
     if (span !== null) this.takeRunningUsage(text, span);
-    if (this.tools !== null || text.includes('"finish_reason":"')) {
+    const ends = text.includes('"finish_reason":"');
+    const calls = this.tools !== null && text.includes('"tool_calls":[');
+    if (ends || calls || this.check !== null) {
       const healed = this.takeChoices(text);
       if (healed === null) return false;
       if (healed !== text) {
@@ -134,7 +153,7 @@ export class StreamReader {
     this.answerEvents++;
     if (span !== null && this.options.usage === 'hidden') text = cutUsage(text, span);
     else if (span !== null && this.options.usage === 'final') text = nullUsage(text, span);
-    this.out += text;
+    this.out += this.shaper.apply(text, ends, calls);
     return true;
   }
 
@@ -148,7 +167,7 @@ export class StreamReader {
     }
     this.closing = finalCounts(usage) ?? this.closing;
     this.events++;
-    if (this.options.usage !== 'hidden') this.last += event;
+    if (this.options.usage !== 'hidden') this.last += this.shaper.closing(event, span, this.closing);
     return true;
   }
 
@@ -164,9 +183,8 @@ export class StreamReader {
     if (reasoning > this.reasoningTokens) this.reasoningTokens = reasoning;
   }
 
-  /** Parses a chunk that may carry tool calls or end a choice; returns it healed, or null when the stream failed. */
+  /** Parses a chunk that carries tool calls, text to be checked, or an end; returns it healed, null = it failed. */
   private takeChoices(event: string): string | null {
-    if (!event.includes('"tool_calls":[') && !event.includes('"finish_reason":"')) return event;
     let chunk: WireStreamChunk;
     try {
       chunk = JSON.parse(utf8(dataOf(event) ?? '')) as WireStreamChunk;
@@ -177,25 +195,41 @@ export class StreamReader {
     let text = event;
     for (const choice of chunk.choices ?? []) {
       const index = choice.index ?? 0;
+      const content = choice.delta?.content;
+      if (this.check !== null && content && !this.check.push(index, content)) {
+        this.fail({ kind: 'runaway' });
+        return null;
+      }
       if (choice.delta?.tool_calls) this.tools?.add(index, choice.delta.tool_calls);
       const reason = choice.finish_reason;
       if (typeof reason !== 'string') continue;
-      if (reason === 'abort') {
-        this.fail({ kind: 'aborted_by_worker' });
-        return null;
-      }
-      const honest = this.honestReason(index, reason);
+      const honest = this.endOfChoice(index, reason, choice.stop_reason ?? choice.matched_stop);
+      if (honest === null) return null;
       this.finishReasons[index] = honest;
       if (honest !== reason) text = text.replace(`"finish_reason":"${reason}"`, `"finish_reason":"${honest}"`);
     }
     return text;
   }
 
-  private honestReason(choice: number, reason: string): string {
+  /** The finish reason that is true; null when the choice may not end like this at all (`fault` says why). */
+  private endOfChoice(choice: number, reason: string, stopReason: unknown): string | null {
+    if (reason === 'abort') return this.refuse({ kind: 'aborted_by_worker' });
     if (!FINISH_REASONS.has(reason)) return 'length';
-    if (this.tools === null || reason === 'length') return reason;
-    const limitReached = (this.completions[choice] ?? 0) >= this.options.maxTokens;
-    return this.tools.areWhole(choice, limitReached) ? reason : 'length';
+    if (this.tools !== null && reason !== 'length') {
+      const limitReached = (this.completions[choice] ?? 0) >= this.options.maxTokens;
+      const verdict = this.tools.judge(choice, limitReached, this.check);
+      if (verdict.kind === 'cut') return 'length';
+      if (verdict.kind === 'invalid') return this.refuse({ kind: 'invalid_output', violation: verdict.violation });
+    }
+    const verdict = this.check?.finish(choice, reason, stopReason);
+    if (verdict?.kind === 'cut') return 'length';
+    if (verdict?.kind === 'invalid') return this.refuse({ kind: 'invalid_output', violation: verdict.violation });
+    return reason;
+  }
+
+  private refuse(fault: StreamFault): null {
+    this.fault = fault;
+    return null;
   }
 
   private fail(fault: StreamFault): false {

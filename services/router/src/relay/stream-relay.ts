@@ -3,7 +3,14 @@
  * worker's first event, since a real vLLM says 200 before it looks at the request (facts/real-engine.md 3.1).
  */
 import type { Attempt } from '../upstream/attempt.ts';
-import { isContextError, isRefusal, refusalError } from '../upstream/failure.ts';
+import {
+  engineFailure,
+  invalidOutput,
+  isContextError,
+  isRefusal,
+  refusalError,
+  type WorkerFailure,
+} from '../upstream/failure.ts';
 import { Relay, type RelayParts } from './relay.ts';
 import { type StreamFault, StreamReader, type StreamReaderOptions } from './stream-reader.ts';
 
@@ -132,7 +139,7 @@ export class StreamRelay extends Relay {
         if (isRefusal(fault.error) && this.reader.events === 0) {
           const contextTooLong = isContextError(fault.error);
           this.finish({ kind: 'refused', error: refusalError(fault.error), contextTooLong });
-        } else this.fail('engine_error', `error event of type ${String(fault.error.type).slice(0, 60)}`);
+        } else this.failWith(engineFailure(fault.error));
         return;
       case 'aborted_by_worker':
         this.fail('aborted_by_worker', 'finish reason abort');
@@ -140,11 +147,21 @@ export class StreamRelay extends Relay {
       case 'garbage':
         this.fail('garbage', 'not a chat stream');
         return;
+      case 'runaway':
+        this.fail('runaway', 'white space without end');
+        return;
+      case 'invalid_output':
+        this.failWith(invalidOutput(fault.violation));
+        return;
     }
   }
 
-  private fail(reason: 'engine_error' | 'aborted_by_worker' | 'garbage', detail: string): void {
-    this.finish({ kind: 'failed', failure: { reason, status: 200, detail } });
+  private fail(reason: 'aborted_by_worker' | 'garbage' | 'runaway', detail: string): void {
+    this.failWith({ reason, status: 200, detail });
+  }
+
+  private failWith(failure: WorkerFailure): void {
+    this.finish({ kind: 'failed', failure });
   }
 
   private noteProgress(): void {

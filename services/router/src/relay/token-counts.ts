@@ -38,3 +38,14 @@ export function finalCounts(usage: WireUsage | null | undefined): TokenCounts | 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
+
+/** Counts as OpenAI writes them. */
+export function openAiUsage({ promptTokens, cachedTokens, completionTokens, reasoningTokens }: TokenCounts): WireUsage {
+  return {
+    prompt_tokens: promptTokens ?? 0,
+    completion_tokens: completionTokens,
+    total_tokens: (promptTokens ?? 0) + completionTokens,
+    prompt_tokens_details: { cached_tokens: cachedTokens ?? 0 },
+    completion_tokens_details: { reasoning_tokens: reasoningTokens },
+  };
+}

@@ -3,36 +3,60 @@
  * a real vLLM ends it with `finish_reason:"tool_calls"` and half a document (facts/real-engine.md 3.3).
  */
 import type { WireToolCall } from '@tollgate/shared/contracts/openai/chat';
+import type { Violation } from '../schema-gate/validate.ts';
+import type { AnswerCheck } from './answer-check.ts';
+
+export type CallsVerdict = { kind: 'whole' } | { kind: 'cut' } | { kind: 'invalid'; violation: Violation };
 
 export class ToolArguments {
-  private readonly calls = new Map<string, string>();
+  private readonly calls = new Map<string, { name: string; text: string }>();
 
   add(choice: number, calls: readonly WireToolCall[]): void {
-    for (const call of calls) {
-      const key = `${choice}:${call.index ?? 0}`;
-      this.calls.set(key, (this.calls.get(key) ?? '') + (call.function?.arguments ?? ''));
+    for (const { index, function: fn } of calls) {
+      const key = `${choice}:${index ?? 0}`;
+      let call = this.calls.get(key);
+      if (call === undefined) {
+        call = { name: '', text: '' };
+        this.calls.set(key, call);
+      }
+      call.name ||= fn?.name ?? '';
+      call.text += fn?.arguments ?? '';
     }
   }
 
   /**
-   * Whether every call of the choice has whole arguments. None at all count as whole (a tool without parameters)
-   * unless the output limit was reached.
+   * Whether every call of the choice has whole arguments that its tool allows. None at all count as whole (a tool
+   * without parameters) unless the output limit was reached.
    */
-  areWhole(choice: number, limitReached: boolean): boolean {
+  judge(choice: number, limitReached: boolean, check: AnswerCheck | null): CallsVerdict {
     const prefix = `${choice}:`;
-    for (const [key, text] of this.calls) {
+    for (const [key, { name, text }] of this.calls) {
       if (!key.startsWith(prefix)) continue;
-      if (text.trim() === '' ? limitReached : !isJson(text)) return false;
+      const verdict = text.trim() === '' && !limitReached ? WHOLE : judgeArguments(name, text, check);
+      if (verdict.kind !== 'whole') return verdict;
     }
-    return true;
+    return WHOLE;
   }
 }
 
-export function isJson(text: string): boolean {
+const WHOLE: CallsVerdict = { kind: 'whole' };
+const HUGE: Violation = { pointer: '', keyword: 'number', message: 'a number is too large' };
+
+export function judgeArguments(name: string, text: string, check: AnswerCheck | null): CallsVerdict {
+  let value: unknown;
   try {
-    JSON.parse(text);
-    return true;
+    value = JSON.parse(text);
   } catch {
-    return false;
+    return { kind: 'cut' };
   }
+  if (!allFinite(value)) return { kind: 'invalid', violation: HUGE };
+  const verdict = check?.toolCall(name, text);
+  return verdict?.kind === 'invalid' ? verdict : WHOLE;
+}
+
+/** False when a number is one that JavaScript reads as Infinity, such as the `784e243551` of a grammar without bounds. */
+function allFinite(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.values(value).every(allFinite);
 }

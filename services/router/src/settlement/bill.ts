@@ -18,6 +18,8 @@ export interface Ending {
   /** Prompt tokens as the worker's tokenizer counts them, when it was asked (nobody else told). */
   tokenizedPrompt: number | null;
   abandonedTokens: number;
+  /** Tokens of a first answer that broke its schema. */
+  invalidTokens: number;
 }
 
 export type Bill =
@@ -74,7 +76,14 @@ function bill(ending: Ending, cachedTokens: number): Bill {
     completionTokens,
     reasoningTokens: Math.min(counts.reasoningTokens, completionTokens),
     source: unseen && ending.guessedTokens > 0 ? 'estimated' : prompt.source,
-    absorbed: ending.abandonedTokens > 0 ? { retry: ending.abandonedTokens } : {},
+    absorbed: absorbedBy(ending),
+  };
+}
+
+function absorbedBy({ abandonedTokens, invalidTokens }: Ending): Partial<Record<AbsorbedCause, number>> {
+  return {
+    ...(abandonedTokens > 0 ? { retry: abandonedTokens } : {}),
+    ...(invalidTokens > 0 ? { invalid_retry: invalidTokens } : {}),
   };
 }
 

@@ -115,5 +115,6 @@ function endingOf(ctx: RequestContext): Ending {
     guessedTokens: ctx.guessedTokens,
     tokenizedPrompt: null,
     abandonedTokens: ctx.abandonedTokens,
+    invalidTokens: ctx.invalidTokens,
   };
 }

@@ -1,13 +1,18 @@
 /**
- * The body that a vLLM worker gets, built from the request model alone: no field of the client's JSON reaches a worker
- * unless it was read and checked (facts/engines.md 5, facts/reliability.md 5).
+ * The body that a worker gets, in its own dialect, built from the request model alone: no field of the client's JSON
+ * reaches a worker unless it was read and checked (facts/engines.md 5, facts/reliability.md 5).
  */
 import type { ChatRequest } from '../contract/request.ts';
+import type { EngineConstraint } from '../schema-gate/constraint.ts';
+import type { EngineDialect } from '../schema-gate/dialect.ts';
 
 /** Fields that the router sets itself and never takes from a client. */
 export interface WorkerFields {
   /** Per account, so that one tenant can neither read nor time another's prefixes. */
   cacheSalt: string;
+  requestId: string;
+  /** Lower = sooner, 0 = as usual; workers that do not schedule by priority ignore it. */
+  priority: number;
 }
 
 /** The parts that do not depend on the worker or on the output limit, written once per request. */
@@ -23,27 +28,53 @@ export function requestText(request: ChatRequest): RequestText {
   };
 }
 
-/** JSON for `POST /v1/chat/completions` of vLLM 0.29 and newer; `maxTokens` is always explicit (MONEY.md 2.3). */
-export function vllmChatBody(request: ChatRequest, text: RequestText, maxTokens: number, fields: WorkerFields): string {
+/** JSON for `POST /v1/chat/completions`; `maxTokens` is always explicit (MONEY.md 2.3). */
+export function chatBody(
+  request: ChatRequest,
+  text: RequestText,
+  maxTokens: number,
+  constraint: EngineConstraint,
+  fields: WorkerFields,
+  dialect: EngineDialect,
+): string {
+  const sglang = dialect.engine === 'sglang';
   let body = `{"model":${JSON.stringify(request.model)},"messages":${text.messages},"max_tokens":${maxTokens}`;
   if (request.minTokens > 0) body += `,"min_tokens":${request.minTokens}`;
   if (request.choices > 1) body += `,"n":${request.choices}`;
-  for (const name in request.sampling) body += `,"${name}":${JSON.stringify(request.sampling[name])}`;
+  const { sampling } = request;
+  for (const name in sampling) {
+    body += sglang ? sglangSampling(name, sampling[name]) : `,"${name}":${JSON.stringify(sampling[name])}`;
+  }
   if (text.tools !== null) {
     body += `,"tools":${text.tools}`;
     if (request.toolChoice !== null) body += `,"tool_choice":${JSON.stringify(request.toolChoice)}`;
     if (request.parallelToolCalls !== null) body += `,"parallel_tool_calls":${request.parallelToolCalls}`;
   }
-  if (request.responseFormat !== null) body += `,"response_format":${JSON.stringify(request.responseFormat)}`;
+  for (const name in constraint) body += `,"${name}":${JSON.stringify(constraint[name])}`;
   if (request.thinking !== null) body += `,"chat_template_kwargs":{"enable_thinking":${request.thinking}}`;
   if (request.stream) {
     body += ',"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}';
   }
+  // SGLang knows no X-Request-Id, and a higher number is sooner there.
+  if (sglang) body += `,"rid":"${workerRequestId(fields.requestId)}"`;
+  if (fields.priority !== 0) body += `,"priority":${sglang ? -fields.priority : fields.priority}`;
   return `${body},"cache_salt":"${fields.cacheSalt}"}`;
 }
 
-/** JSON for vLLM's `POST /tokenize`: how many prompt tokens the chat template makes of this request. */
-export function vllmTokenizeBody(request: ChatRequest, text: RequestText): string {
+/** The id of an answer, the same whichever engine makes it: vLLM puts `chatcmpl-` before X-Request-Id. */
+export function workerRequestId(requestId: string): string {
+  return `chatcmpl-${requestId}`;
+}
+
+function sglangSampling(name: string, value: unknown): string {
+  // vLLM takes 0 and -1 for "no limit", SGLang -1 alone.
+  if (name === 'top_k' && value === 0) return ',"top_k":-1';
+  if (name === 'include_stop_str_in_output') return `,"no_stop_trim":${JSON.stringify(value)}`;
+  return `,"${name}":${JSON.stringify(value)}`;
+}
+
+/** JSON for `POST /tokenize`: how many prompt tokens the chat template makes of this request. */
+export function tokenizeBody(request: ChatRequest, text: RequestText): string {
   let body = `{"model":${JSON.stringify(request.model)},"messages":${text.messages}`;
   if (text.tools !== null) body += `,"tools":${text.tools}`;
   if (request.thinking !== null) body += `,"chat_template_kwargs":{"enable_thinking":${request.thinking}}`;

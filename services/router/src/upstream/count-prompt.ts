@@ -1,5 +1,5 @@
 import type { RequestContext } from '../context.ts';
-import { vllmTokenizeBody } from './body.ts';
+import { tokenizeBody } from './body.ts';
 import type { Pools } from './pools.ts';
 
 /** Prompt tokens of the request as its worker's own tokenizer counts them, or null when it does not say in time. */
@@ -10,7 +10,7 @@ export async function countPromptTokens(
 ): Promise<number | null> {
   if (!ctx.workerUrl || !ctx.request || !ctx.text) return null;
   try {
-    const body = vllmTokenizeBody(ctx.request, ctx.text);
+    const body = tokenizeBody(ctx.request, ctx.text);
     const answer = await pools.call(ctx.workerUrl, { method: 'POST', path: '/tokenize', body }, timeoutMs);
     const { count } = JSON.parse(answer.text) as { count?: unknown };
     return answer.status === 200 && Number.isSafeInteger(count) && (count as number) >= 0 ? (count as number) : null;

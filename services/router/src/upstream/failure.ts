@@ -2,6 +2,7 @@
 import type { WireError } from '@tollgate/shared/contracts/openai/chat';
 import { AppError, type ErrorCode } from '@tollgate/shared/domain/errors';
 import type { Outcome } from '@tollgate/shared/domain/outcome';
+import type { Violation } from '../schema-gate/validate.ts';
 
 export type FailureReason =
   /** No connection, or it was cut before the answer ended. */
@@ -15,6 +16,10 @@ export type FailureReason =
   | 'aborted_by_worker'
   /** Bytes that are no answer. */
   | 'garbage'
+  /** A finished document that breaks its schema, or a tool call that breaks its parameters. */
+  | 'invalid_output'
+  /** White space without end, or an answer far too long: cancelled. */
+  | 'runaway'
   | 'first_token_timeout'
   | 'idle_timeout'
   | 'total_timeout'
@@ -28,11 +33,27 @@ export interface WorkerFailure {
   /** Status of the worker's answer; null when there was none. */
   status: number | null;
   detail: string;
+  /** What the answer broke. */
+  violation?: Violation;
 }
+
+/** Failure of an answer that breaks its schema; the violation holds no text of the answer but names of properties. */
+export function invalidOutput(violation: Violation): WorkerFailure {
+  return { reason: 'invalid_output', status: 200, detail: violation.keyword, violation };
+}
+
+/** What the router itself decided, and what the model wrote: neither says that the worker is ill. */
+const BLAMELESS: ReadonlySet<FailureReason> = new Set([
+  'drained',
+  'hold_lost',
+  'total_timeout',
+  'invalid_output',
+  'runaway',
+]);
 
 /** Failures that the worker's breaker counts. */
 export function blamesWorker({ reason }: WorkerFailure): boolean {
-  return reason !== 'drained' && reason !== 'hold_lost' && reason !== 'total_timeout';
+  return !BLAMELESS.has(reason);
 }
 
 /**
@@ -61,7 +82,18 @@ export function failureError(failure: WorkerFailure, answerStarted: boolean): Ap
   if (failure.reason === 'hold_lost' && answerStarted) {
     return new AppError('credit_unavailable', { internal, message: HOLD_LOST });
   }
+  if (failure.violation !== undefined) return invalidOutputError(failure.violation);
+  if (failure.reason === 'runaway') return new AppError('invalid_output', { internal, message: RUNAWAY });
   return new AppError(failureCode(failure, answerStarted), { internal });
+}
+
+const RUNAWAY = 'The answer was cancelled: it ran into white space without end, or grew far too long.';
+
+function invalidOutputError({ pointer, keyword, message }: Violation): AppError {
+  return new AppError('invalid_output', {
+    message: `The answer did not match the requested schema: at '${pointer}', ${message}.`,
+    metadata: { pointer, keyword },
+  });
 }
 
 const HOLD_LOST = 'The answer was ended because its credit could not be renewed. What was delivered is billed.';
@@ -78,7 +110,11 @@ function failureCode({ reason, status }: WorkerFailure, answerStarted: boolean):
     case 'hold_lost':
       return 'credit_unavailable';
     case 'bad_status':
+      if (answerStarted) return 'worker_stream_broken';
       return status === 503 || status === 429 ? 'no_worker' : 'worker_failed';
+    case 'invalid_output':
+    case 'runaway':
+      return 'invalid_output';
     default:
       return answerStarted ? 'worker_stream_broken' : 'worker_failed';
   }
@@ -137,6 +173,13 @@ export function isRefusal(error: WireError): boolean {
   const code = error.code;
   if (typeof code === 'number') return code >= 400 && code < 500 && code !== 401 && code !== 404 && code !== 429;
   return error.type === 'BadRequestError' || error.type === 'Bad Request' || error.type === 'invalid_request_error';
+}
+
+/** An error event that is no refusal. SGLang tells a full queue like this, inside an answer of status 200. */
+export function engineFailure({ code, type }: WireError): WorkerFailure {
+  const detail = `error event of type ${String(type).slice(0, 60)}`;
+  if (code === 503 || code === 429) return { reason: 'bad_status', status: code, detail };
+  return { reason: 'engine_error', status: 200, detail };
 }
 
 /** The error in a worker's JSON error body: nested, flat, `{"detail"}`, or a bare string. */

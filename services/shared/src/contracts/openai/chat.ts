@@ -22,6 +22,9 @@ export interface WireStreamChoice {
   index?: number;
   delta?: { content?: string | null; tool_calls?: WireToolCall[] | null };
   finish_reason?: string | null;
+  /** The stop string or token that ended it: vLLM's name for it, then SGLang's. */
+  stop_reason?: string | number | null;
+  matched_stop?: string | number | null;
 }
 
 export interface WireStreamChunk {
@@ -34,8 +37,17 @@ export interface WireStreamChunk {
 
 export interface WireChoice {
   index?: number;
-  message?: { content?: string | null; tool_calls?: WireToolCall[] | null };
+  message?: WireMessage;
   finish_reason?: string | null;
+  stop_reason?: string | number | null;
+  matched_stop?: string | number | null;
+}
+
+export interface WireMessage {
+  content?: string | null;
+  tool_calls?: WireToolCall[] | null;
+  reasoning?: string | null;
+  reasoning_content?: string | null;
 }
 
 export interface WireCompletion {

@@ -1,0 +1,244 @@
+/**
+ * One test per surprise of a real vLLM 0.29.0, by number: the worker reproduces it (a golden of the same habit stands
+ * beside it), and what is tested is what a client of Tollgate sees instead.
+ */
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { type Devworker, startDevworker } from '@tollgate/devworker/app';
+import type { RunningRouter } from '@tollgate/router/app';
+import { eventually } from '@tollgate/shared/testkit/eventually';
+import {
+  type Answer,
+  chat as ask,
+  events,
+  hello,
+  type Surroundings,
+  startSurroundings,
+  type TestKey,
+} from '../e2e/router-kit.ts';
+
+jest.setTimeout(60_000);
+
+const CITY = {
+  type: 'object',
+  properties: { city: { type: 'string', maxLength: 30 }, degrees: { type: 'number', minimum: 1, maximum: 9 } },
+  required: ['city', 'degrees'],
+  additionalProperties: false,
+};
+const TOOL = { type: 'function', function: { name: 'go', parameters: CITY } };
+const formOf = (schema: object) => ({ type: 'json_schema', json_schema: { name: 'x', schema } });
+const FORM = { response_format: formOf(CITY), max_tokens: 200 };
+
+let around: Surroundings;
+let worker: Devworker;
+let router: RunningRouter;
+let key: TestKey;
+let trusted: TestKey;
+
+beforeAll(async () => {
+  around = await startSurroundings();
+  worker = await startDevworker({ speed: 50 });
+  router = await around.router([worker.url], { TOLLGATE_FIRST_TOKEN_TIMEOUT_MS: '60000' });
+  key = await around.key();
+  trusted = await around.key({ allowGrammars: true });
+  for (const { record } of [key, trusted]) await around.credit(record.accountId, 100_000_000_000n);
+});
+
+afterAll(async () => {
+  await around.stop();
+  await worker.close();
+});
+
+const chat = (more: Record<string, unknown>, headers: Record<string, string> = {}): Promise<Answer> =>
+  ask(router, trusted.text, hello(more), headers);
+
+/** Sends with a bad habit of the worker's model. */
+async function withFault<T>(fault: string, run: () => Promise<T>): Promise<T> {
+  await setFault(fault);
+  try {
+    return await run();
+  } finally {
+    await setFault(null);
+  }
+}
+
+async function setFault(fault: string | null): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ fault });
+  expect((await fetch(`${worker.url}/devworker/faults`, { method: 'POST', headers, body })).status).toBe(200);
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
+const parsed = (answer: Answer): any[] =>
+  events(answer.text)
+    .filter((data) => data !== '[DONE]')
+    .map((data) => JSON.parse(data));
+const contentOf = (answer: Answer): string =>
+  parsed(answer)
+    .map((chunk) => chunk.choices?.[0]?.delta.content ?? '')
+    .join('');
+const finishOf = (answer: Answer): string =>
+  parsed(answer)
+    .map((chunk) => chunk.choices?.[0]?.finish_reason)
+    .findLast((reason) => typeof reason === 'string');
+const lastOf = (answer: Answer) => parsed(answer).at(-1);
+
+test('1: a refusal that a worker tells inside a 200 is a 400 of ours, streamed or not', async () => {
+  for (const stream of [true, false]) {
+    const answer = await chat({ stream, logit_bias: { 9999999: 1 } });
+    expect(answer).toMatchObject({ status: 400, json: { error: { type: 'invalid_request_error' } } });
+  }
+  const schema = { type: 'object', properties: { a: { type: 'banana' } } };
+  const answer = await chat({ stream: true, response_format: formOf(schema) });
+  expect(answer.status).toBe(400);
+  expect(answer.json.error).toMatchObject({
+    code: 'invalid_schema',
+    metadata: { pointer: '/properties/a/type', keyword: 'type' },
+  });
+});
+
+test('2: an error event with white space in its JSON is read as one', async () => {
+  const answer = await withFault('error;after=2', () => chat({ stream: true }));
+  expect(answer.status).toBe(200);
+  expect(lastOf(answer).error).toMatchObject({ type: 'upstream_error', code: 'worker_stream_broken' });
+  expect(answer.text).not.toContain('[DONE]');
+});
+
+test('3: a tool call cut at the output limit ends with `length`, and no raw call is shown as text', async () => {
+  const call = { tools: [TOOL], tool_choice: 'required', max_tokens: 10 };
+  expect(finishOf(await chat({ ...call, stream: true }))).toBe('length');
+  const plain = await chat(call);
+  expect(plain.json.choices[0]).toMatchObject({ finish_reason: 'length', message: { content: null } });
+  expect(plain.text).not.toContain('<tool_call>');
+});
+
+test('4: arguments are whole JSON, streamed or not', async () => {
+  const call = { tools: [TOOL], tool_choice: 'required', max_tokens: 200, seed: 3 };
+  const plain = await chat(call);
+  const text = parsed(await chat({ ...call, stream: true }))
+    .flatMap((chunk) => chunk.choices[0]?.delta.tool_calls ?? [])
+    .map((part) => part.function.arguments ?? '')
+    .join('');
+  expect(JSON.parse(text)).toEqual(JSON.parse(plain.json.choices[0].message.tool_calls[0].function.arguments));
+});
+
+test('5: white space without end is cancelled and ends with an error event, not at the output limit', async () => {
+  const answer = await withFault('whitespace;count=0', () => chat({ ...FORM, max_tokens: 4000, stream: true }));
+  expect(lastOf(answer).error).toMatchObject({ code: 'invalid_output' });
+  expect(answer.text).not.toContain('[DONE]');
+  const record = await eventually('the record', async () =>
+    (await around.records()).find((entry) => entry.requestId === answer.headers.get('x-request-id')),
+  );
+  expect(record.completionTokens).toBeLessThan(1000);
+});
+
+test('6: special tokens of the chat template never reach the client', async () => {
+  for (const stream of [true, false]) {
+    const answer = await withFault('leak', () => chat({ ...FORM, stream }));
+    expect(answer.status).toBe(200);
+    expect(answer.text).not.toMatch(/<\|(im_start|im_end|endoftext)\|>/);
+    expect(JSON.parse(stream ? contentOf(answer) : answer.json.choices[0].message.content)).toHaveProperty('city');
+  }
+});
+
+test('8: a schema or a forced tool switches thinking off, so its grammar is applied', async () => {
+  const thinking = { chat_template_kwargs: { enable_thinking: true } };
+  const document = await chat({ ...FORM, ...thinking });
+  expect(JSON.parse(document.json.choices[0].message.content)).toHaveProperty('city');
+  const call = await chat({ tools: [TOOL], tool_choice: 'required', max_tokens: 200, ...thinking });
+  expect(call.json.choices[0].message.tool_calls[0].function.name).toBe('go');
+});
+
+test('9, 10: what the engine drops is checked after it: no invalid document is delivered as complete', async () => {
+  const schema = {
+    type: 'object',
+    properties: { a: { type: 'string', enum: ['x', 'y'] }, b: { type: 'string', enum: ['x', 'y'] } },
+    required: ['a', 'b'],
+    additionalProperties: false,
+    not: { properties: { a: { const: 'x' } } },
+  };
+  let delivered = 0;
+  for (let seed = 0; seed < 6; seed++) {
+    for (const stream of [false, true]) {
+      const answer = await chat({ response_format: formOf(schema), max_tokens: 200, seed, stream });
+      if (answer.status === 502 || answer.text.includes('"error"')) {
+        expect(answer.text).toContain('invalid_output');
+        expect(answer.text).not.toContain('[DONE]');
+        continue;
+      }
+      delivered++;
+      expect(JSON.parse(stream ? contentOf(answer) : answer.json.choices[0].message.content).a).toBe('y');
+    }
+  }
+  expect(delivered).toBeLessThan(13);
+});
+
+test('11: a number that reads as Infinity is no valid answer', async () => {
+  const open = { type: 'object', properties: { n: { type: 'number' } }, required: ['n'], additionalProperties: false };
+  const plain = await withFault('huge-number', () => chat({ response_format: formOf(open), max_tokens: 200 }));
+  expect(plain).toMatchObject({ status: 502, json: { error: { code: 'invalid_output' } } });
+  const streamed = await withFault('huge-number', () =>
+    chat({ response_format: formOf(open), max_tokens: 200, stream: true }),
+  );
+  expect(lastOf(streamed).error.code).toBe('invalid_output');
+  const call = { tools: [{ type: 'function', function: { name: 'go', parameters: open } }], tool_choice: 'required' };
+  const called = await withFault('huge-number', () => chat({ ...call, max_tokens: 200, stream: true }));
+  expect(lastOf(called).error.code).toBe('invalid_output');
+});
+
+test('13: several answers at temperature 0 are refused with a reason', async () => {
+  const answer = await chat({ n: 2, temperature: 0 });
+  expect(answer).toMatchObject({ status: 400, json: { error: { param: 'n' } } });
+});
+
+test('14: usage in every chunk is hidden, in the last one shown only to who asked', async () => {
+  expect((await chat({ stream: true })).text).not.toContain('"usage"');
+  const asked = parsed(await chat({ stream: true, stream_options: { include_usage: true } }));
+  expect(asked.at(-1).usage).toMatchObject({ prompt_tokens_details: { cached_tokens: expect.any(Number) } });
+});
+
+test('15: every error has one shape', async () => {
+  const deep = await ask(router, key.text, `{"model":"x","messages":${'['.repeat(200)}${']'.repeat(200)}}`);
+  const path = await fetch(`${router.url}/v1/nope`, { headers: { authorization: `Bearer ${key.text}` } });
+  for (const error of [deep.json.error, ((await path.json()) as { error: object }).error]) {
+    expect(Object.keys(error)).toEqual(expect.arrayContaining(['message', 'type', 'param', 'code']));
+  }
+});
+
+test('16: messages of the engine, with paths, times and the input, are never passed on', async () => {
+  const secret = 'hunter2-do-not-echo';
+  const answer = await chat({ logit_bias: { 9999999: 1 }, messages: [{ role: 'user', content: secret }] });
+  expect(answer.status).toBe(400);
+  expect(answer.text).not.toMatch(/hunter2|<path>|\d\d:\d\d:\d\d/);
+});
+
+test('17: the id is ours, whatever the client sends, and comes back as a header', async () => {
+  const answer = await chat({}, { 'x-request-id': 'a "strange" \\ id' });
+  expect(answer.headers.get('x-request-id')).toMatch(/^req_/);
+  expect(answer.json.id).toBe(`chatcmpl-${answer.headers.get('x-request-id')}`);
+});
+
+test('19: null messages and half characters are refused by name before anything is sent', async () => {
+  expect((await chat({ messages: null })).json.error.param).toBe('messages');
+  const half = await ask(router, key.text, JSON.stringify(hello()).replace('hi there friend', 'hi \\ud800 friend'));
+  expect(half).toMatchObject({ status: 400, json: { error: { param: 'messages[0].content' } } });
+});
+
+test("20: a worker's other paths do not exist here", async () => {
+  for (const path of [
+    '/docs',
+    '/openapi.json',
+    '/invocations',
+    '/inference/v1/generate',
+    '/v1/chat/completions/batch',
+  ]) {
+    const response = await fetch(router.url + path, { headers: { authorization: `Bearer ${key.text}` } });
+    expect(response.status).toBe(404);
+  }
+});
+
+test('0.1: a document that a stop string cut does not end like a whole one', async () => {
+  for (const stream of [false, true]) {
+    const answer = await chat({ ...FORM, stop: ['"degrees"'], stream });
+    expect(stream ? finishOf(answer) : answer.json.choices[0].finish_reason).toBe('length');
+  }
+});
