@@ -153,7 +153,7 @@ class Play {
       startMs: systemClock.monotonicMs(),
       endMs: Number.POSITIVE_INFINITY,
       spoilt: false,
-      answer: { kind: 'refused', code: 'none', requiredNusd: null },
+      answer: { kind: 'refused', code: 'none', requiredNusd: null, detail: '' },
     };
     this.log.asked.push(asked);
     const held: Held = {
@@ -185,7 +185,7 @@ class Play {
       const known = toAppError(error);
       const required = known.metadata?.required;
       const requiredNusd = typeof required === 'string' ? BigInt(required) : null;
-      asked.answer = { kind: 'refused', code: known.code, requiredNusd };
+      asked.answer = { kind: 'refused', code: known.code, requiredNusd, detail: known.internal ?? '' };
       // A call without an answer may have taken a hold, until its void is through.
       if (asked.spoilt || known.cause !== undefined) void this.#whenVoided(held);
       else this.log.holds.delete(ctx.requestId);

@@ -26,7 +26,7 @@ export interface Held {
 
 export type Answer =
   | { kind: 'admitted'; amountNusd: bigint; outputLimit: number; clamped: boolean }
-  | { kind: 'refused'; code: string; requiredNusd: bigint | null };
+  | { kind: 'refused'; code: string; requiredNusd: bigint | null; detail: string };
 
 export interface Asked extends Interval {
   requestId: string;
@@ -100,7 +100,8 @@ function judgeOne(log: Log, asked: Asked): string[] {
     if (highNusd < asked.fullNusd && unheldNusd >= asked.leastNusd) return [`${what}: 429 in place of a clamp`];
     return [];
   }
-  return [`${what}: ${answer.code} although nothing was broken`];
+  const tookMs = Math.round(asked.endMs - asked.startMs);
+  return [`${what}: ${answer.code} after ${tookMs} ms although nothing was broken: ${answer.detail}`];
 }
 
 /** At no instant may more have been settled than was credited by then. */

@@ -124,3 +124,16 @@ describe('what crosses Redis', () => {
     expect(encodeVerdict(verdict)).toContain('"granted":"150000000000001"');
   });
 });
+
+test('a verdict tells balances beyond 2^53 exactly', () => {
+  const verdict = {
+    version: 1n,
+    leaseId: null,
+    grantedNusd: 0n,
+    returnedNusd: 0n,
+    availableNusd: 9_007_199_254_740_993n,
+    quarantinedNusd: 999_999_999_999_999_999n,
+    atMs: 1,
+  };
+  expect(parseVerdict(encodeVerdict(verdict))).toEqual(verdict);
+});

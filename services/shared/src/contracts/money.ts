@@ -51,8 +51,8 @@ export function parseVerdict(text: string): Verdict {
     leaseId: field.leaseId === null ? null : id('lease', field, 'leaseId'),
     grantedNusd: money(field, 'granted'),
     returnedNusd: money(field, 'returned'),
-    availableNusd: money(field, 'available'),
-    quarantinedNusd: money(field, 'quarantined'),
+    availableNusd: balance(field, 'available'),
+    quarantinedNusd: balance(field, 'quarantined'),
     atMs: time(field, 'atMs'),
   };
 }
@@ -191,6 +191,12 @@ function money(field: Fields, name: string): bigint {
   if (typeof value !== 'string' || !/^\d{1,16}$/.test(value)) return fail(name);
   const amount = BigInt(value);
   return amount <= MONEY_MAX ? amount : fail(name);
+}
+
+/** A balance never reaches Lua: it may be as large as Postgres's bigint. */
+function balance(field: Fields, name: string): bigint {
+  const value = field[name];
+  return typeof value === 'string' && /^\d{1,18}$/.test(value) ? BigInt(value) : fail(name);
 }
 
 function count(field: Fields, name: string): number {

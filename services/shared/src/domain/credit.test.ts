@@ -134,12 +134,15 @@ describe('clamp', () => {
     expect(decideCredit(viewOf({ free: 700n }), demandOf({ minTokens: 600 }))).toMatchObject({ maxTokens: 600 });
   });
 
-  test('also bounds a request beyond the largest lease', () => {
+  test('bounds a request beyond the largest lease, also before the keeper has said anything', () => {
     const demand = demandOf({ maxTokens: Number(MAX_LEASE_NUSD) * 2 });
-    expect(decideCredit(viewOf({ available: MAX_LEASE_NUSD * 4n }), demand)).toMatchObject({
-      kind: 'clamp',
-      amountNusd: MAX_LEASE_NUSD,
-    });
+    const bounded = { kind: 'clamp', amountNusd: MAX_LEASE_NUSD };
+    const view = viewOf({ available: MAX_LEASE_NUSD * 400n });
+    expect(decideCredit(view, demand)).toMatchObject(bounded);
+    expect(decideCredit({ ...view, verdict: null }, demand)).toMatchObject(bounded);
+    expect(decideCredit(view, { ...demand, wholeAnswerOnly: true }).kind).toBe('unavailable');
+    expect(decideCredit(viewOf({ available: 700n }), demand)).toMatchObject({ kind: 'clamp', maxTokens: 600 });
+    expect(decideCredit(viewOf({ available: 300n }), demand).kind).toBe('insufficient');
   });
 });
 

@@ -50,10 +50,8 @@ export type CreditDecision =
   | { kind: 'insufficient'; requiredNusd: Nusd; availableNusd: Nusd }
   /** 429 `credit_in_use`: it would, were the account's own holds not open. */
   | { kind: 'in_use' }
-  /** 503: it would, were a part of the credit not quarantined. */
+  /** 503: it would, were a part of the credit not quarantined; or it is dearer than the largest lease. */
   | { kind: 'unavailable' };
-
-const WAIT: CreditDecision = { kind: 'wait' };
 
 /**
  * What to answer when a lease did not cover a request (MONEY.md 5.1, 5.2). Pure: the caller asks again on `wait` until its
@@ -66,35 +64,35 @@ const WAIT: CreditDecision = { kind: 'wait' };
  * money granted; so anything but 402 waits for a verdict that is younger than the request.
  */
 export function decideCredit(view: CreditView, demand: CreditDemand): CreditDecision {
-  const credit = trueCredit(view);
-  if (credit === null) return WAIT;
-
-  const fullNusd = demand.holdNusd(demand.maxTokens);
   const floorTokens = clampFloor(demand);
   const requiredNusd = demand.holdNusd(floorTokens);
-  if (credit.totalNusd < requiredNusd) {
+  const credit = trueCredit(view);
+  if (credit !== null && credit.totalNusd < requiredNusd) {
     return { kind: 'insufficient', requiredNusd, availableNusd: credit.totalNusd };
   }
+  // No lease is ever larger than this, whatever the balance: what is dearer is lowered without asking.
+  if (requiredNusd > MAX_LEASE_NUSD) return { kind: 'unavailable' };
+  const tooDear = demand.holdNusd(demand.maxTokens) > MAX_LEASE_NUSD;
+  const maxTokens = tooDear ? mostTokens(demand, floorTokens, MAX_LEASE_NUSD) : demand.maxTokens;
+  const fullNusd = demand.holdNusd(maxTokens);
+  const wait: CreditDecision = tooDear ? { kind: 'clamp', maxTokens, amountNusd: fullNusd } : { kind: 'wait' };
+  if (credit === null) return wait;
   // The keeper has yet to extend the lease or to open another one.
-  if (credit.dead) return WAIT;
+  if (credit.dead) return wait;
   // The whole does not change when money moves between its parts, but the parts do: what follows needs a fresh look.
-  if (view.verdict!.atMs < view.askedAtMs) return WAIT;
+  if (view.verdict!.atMs < view.askedAtMs) return wait;
 
-  // No lease is ever larger than this, whatever the balance.
-  const spendableNusd = min(credit.spendableNusd, MAX_LEASE_NUSD);
-  const short = credit.totalNusd < fullNusd || fullNusd > MAX_LEASE_NUSD;
+  const { spendableNusd, inTransitNusd, heldNusd } = credit;
+  const short = credit.totalNusd < fullNusd;
   const wantedNusd = short ? requiredNusd : fullNusd;
   if (wantedNusd <= spendableNusd) {
-    if (!short) return WAIT;
-    const maxTokens = mostTokens(demand, floorTokens, spendableNusd);
-    return { kind: 'clamp', maxTokens, amountNusd: demand.holdNusd(maxTokens) };
+    if (!short) return wait;
+    const payable = mostTokens({ ...demand, maxTokens }, floorTokens, spendableNusd);
+    return { kind: 'clamp', maxTokens: payable, amountNusd: demand.holdNusd(payable) };
   }
-  if (wantedNusd > MAX_LEASE_NUSD) return { kind: 'unavailable' };
   // Taken back from the lease and not booked yet: it arrives by itself.
-  if (wantedNusd <= spendableNusd + credit.inTransitNusd) return WAIT;
-  return wantedNusd <= spendableNusd + credit.inTransitNusd + credit.heldNusd
-    ? { kind: 'in_use' }
-    : { kind: 'unavailable' };
+  if (wantedNusd <= spendableNusd + inTransitNusd) return wait;
+  return wantedNusd <= spendableNusd + inTransitNusd + heldNusd ? { kind: 'in_use' } : { kind: 'unavailable' };
 }
 
 /** The smallest output limit per choice that may stand in for the one asked for. */
@@ -147,5 +145,3 @@ function mostTokens(demand: CreditDemand, floorTokens: number, budgetNusd: Nusd)
   }
   return fits;
 }
-
-const min = (a: Nusd, b: Nusd): Nusd => (a < b ? a : b);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { MAX_LEASE_NUSD } from '../domain/money.ts';
 import { limitsOf, type MoneyFixture, moneyFixture } from '../testkit/money.ts';
 import { channels } from './keys.ts';
 import { compileScript, runScript } from './script-loader.ts';
@@ -82,6 +83,11 @@ describe('credit', () => {
     await listener.ping();
     expect(heard).toEqual([f.account, f.account, f.account]);
     listener.disconnect();
+  });
+
+  test('the keeper is never asked for more than the largest lease', async () => {
+    await f.admit('a', 9_007_199_254_740_991n);
+    expect(await f.money.takeNeeds(f.bucket)).toEqual(new Map([[f.account, MAX_LEASE_NUSD]]));
   });
 
   test('running low asks the keeper once, not with every admission', async () => {

@@ -1,4 +1,5 @@
 import type { AccountId } from '../domain/ids.ts';
+import { MAX_LEASE_NUSD } from '../domain/money.ts';
 import { bucketKeys, channels } from './keys.ts';
 import { bucketFor, call, capFields, decodeLease, type MoneyContext, moneyArg } from './money-context.ts';
 import type {
@@ -128,7 +129,11 @@ export async function clearVerdict(context: MoneyContext, accountId: AccountId, 
 export async function takeNeeds(context: MoneyContext, bucket: number): Promise<Map<AccountId, bigint>> {
   const reply = (await call(context, 'take_needs', [bucketKeys(bucket).need], [])) as string[];
   const needs = new Map<AccountId, bigint>();
-  for (let at = 0; at + 1 < reply.length; at += 2) needs.set(reply[at] as AccountId, BigInt(reply[at + 1]!));
+  for (let at = 0; at + 1 < reply.length; at += 2) {
+    const asked = BigInt(reply[at + 1]!);
+    // No lease covers more; the router lowers such a request by itself.
+    needs.set(reply[at] as AccountId, asked > MAX_LEASE_NUSD ? MAX_LEASE_NUSD : asked);
+  }
   return needs;
 }
 
