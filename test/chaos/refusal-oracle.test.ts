@@ -16,7 +16,7 @@ import { MODEL, PRICE, startWorld, type World } from './metering-harness.ts';
 import { type Plan, play } from './refusal-oracle/driver.ts';
 import { judge, type Log } from './refusal-oracle/oracle.ts';
 
-jest.setTimeout(300_000);
+jest.setTimeout(counts(300_000, 3_600_000));
 
 /** So dear that a hold of some 11,000 tokens is 1e14 nano-USD, the largest lease, and accounts pass 2^53. */
 const DEAR: CatalogModel = {
