@@ -15,6 +15,8 @@ export interface ChunkShape {
 /** Fields of engines that say nothing, where they stand in a chunk. */
 const NULLS = [',"token_ids":null', ',"prompt_token_ids":null', ',"prompt_text":null', ',"matched_stop":null'];
 const STOP_REASON = /,"(?:stop_reason|matched_stop)":(?:null|-?\d+|"(?:[^"\\]|\\.)*")/g;
+/** The first part of a call, as vLLM writes it: without the arguments that OpenAI begins with ''. */
+const NAMED_CALL = /("function":\{"name":"(?:[^"\\]|\\.)*")\}/g;
 const CREATED = /"created":(\d+)/;
 /** Control tokens of chat templates: with a reasoning parser vLLM leaves them in the text (facts/real-engine.md 3.6). */
 const CONTROL_TOKENS = /<\|(?:im_start|im_end|endoftext)\|>/g;
@@ -52,17 +54,20 @@ export class ChunkShaper {
     for (const field of NULLS) text = without(text, field);
     if (ends) text = text.replace(STOP_REASON, '');
     if (this.shape.sglang) text = this.fromSglang(text, calls);
-    if (calls) text = text.replace('"delta":{"content":null,', '"delta":{');
+    if (calls) {
+      text = text.replace('"delta":{"content":null,', '"delta":{').replaceAll(NAMED_CALL, '$1,"arguments":""}');
+    }
     return this.shape.reasoningField === 'reasoning'
       ? text.replace('"reasoning_content":', '"reasoning":')
       : text.replace('"reasoning":', '"reasoning_content":');
   }
 
-  /** The chunk with the whole usage. */
+  /** The chunk with the whole usage, in OpenAI's words alone. */
   closing(event: string, span: UsageSpan, counts: TokenCounts | null): string {
-    if (!this.shape.sglang || counts === null) return event;
+    if (counts === null) return event;
     const usage = `"usage":${JSON.stringify(openAiUsage(counts))}`;
-    return this.sameCreated(event.slice(0, span.start) + usage + event.slice(span.end));
+    const text = event.slice(0, span.start) + usage + event.slice(span.end);
+    return this.shape.sglang ? this.sameCreated(text) : text;
   }
 
   private sameCreated(event: string): string {

@@ -74,11 +74,12 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
     drained: () => relay?.clientDrained(),
   });
   const failedWorkers: string[] = [];
+  let failure: WorkerFailure | null = null;
   try {
     for (;;) {
       if (client.isGone) throw new ClientLeft('client_gone');
       if (stopped) throw new AppError('shutting_down');
-      const ticket = take(ctx, failedWorkers, parts);
+      const ticket = take(ctx, failedWorkers, failure, parts);
       if (!ctx.dispatched) {
         ctx.dispatched = true;
         parts.dispatched(ctx, (reason) => {
@@ -95,7 +96,9 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
         return;
       }
       if (!(await mayGoOn(ctx, admission, ticket, end, parts))) throw asError(ctx, end);
-      if (end.kind === 'failed' && blamesWorker(end.failure)) failedWorkers.push(ticket.worker);
+      if (end.kind !== 'failed') continue;
+      failure = end.failure;
+      if (blamesWorker(failure)) failedWorkers.push(ticket.worker);
     }
   } finally {
     client.release();
@@ -120,12 +123,17 @@ function noteForm({ form, finishReason }: RequestContext, end: AttemptEnd, metri
   else if (end.kind === 'failed') metrics.structured(form.verdict, end.failure.reason);
 }
 
-function take(ctx: RequestContext, failedWorkers: readonly string[], parts: DeliverParts): Ticket {
+function take(
+  ctx: RequestContext,
+  failedWorkers: readonly string[],
+  failure: WorkerFailure | null,
+  parts: DeliverParts,
+): Ticket {
   const request = { model: ctx.request!.model, promptTokens: Math.ceil(ctx.promptBytes / 4) };
   const ticket = parts.fleet.take(request, failedWorkers);
   if (ticket === null) {
     // Nobody else is there for a second try: the first failure is what the client hears.
-    if (failedWorkers.length > 0) throw new AppError('worker_failed', { internal: 'no other worker' });
+    if (failure !== null) throw failed(ctx, failure);
     throw new AppError('no_worker', { retryAfterMs: 2_000 });
   }
   ctx.attempts++;

@@ -64,7 +64,8 @@ export function readPlainAnswer(body: Buffer, { checks, shape, hasTools }: Plain
   }
   const guessedTokens = Math.ceil(textLength(parsed) / 4);
   drop(parsed, ANSWER_FIELDS);
-  if (shape.sglang && counts !== null) parsed.usage = openAiUsage(counts);
+  if (counts !== null) parsed.usage = openAiUsage(counts);
+  if (parsed.service_tier === null) delete parsed.service_tier;
   const text = Buffer.from(JSON.stringify(parsed)).toString('latin1');
   return { counts, finishReasons, guessedTokens, violation, body: text };
 }
@@ -120,6 +121,7 @@ function shapeMessage(message: WireMessage, { reasoningField }: ChunkShape): voi
     if (value === null || (Array.isArray(value) && value.length === 0)) delete record[field];
   }
   for (const call of message.tool_calls ?? []) delete call.index;
+  message.refusal ??= null;
   if (thoughts === null) return;
   delete message.reasoning;
   delete message.reasoning_content;

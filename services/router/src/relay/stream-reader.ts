@@ -14,7 +14,7 @@ import { type ChunkShape, ChunkShaper } from './chunk-shape.ts';
 import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
 import { finalCounts, type TokenCounts } from './token-counts.ts';
 import { ToolArguments } from './tool-arguments.ts';
-import { cutUsage, findUsage, nullUsage, parseUsage, readCount, type UsageSpan } from './usage-scan.ts';
+import { cutUsage, findUsage, nullUsage, parseUsage, readCount, type UsageSpan, withNullUsage } from './usage-scan.ts';
 
 export interface StreamReaderOptions {
   usage: UsageInStream;
@@ -152,7 +152,7 @@ export class StreamReader {
     this.events++;
     this.answerEvents++;
     if (span !== null && this.options.usage === 'hidden') text = cutUsage(text, span);
-    else if (span !== null && this.options.usage === 'final') text = nullUsage(text, span);
+    else if (this.options.usage === 'final') text = span === null ? withNullUsage(text) : nullUsage(text, span);
     this.out += this.shaper.apply(text, ends, calls);
     return true;
   }

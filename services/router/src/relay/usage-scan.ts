@@ -39,6 +39,12 @@ export function nullUsage(event: string, { start, end }: UsageSpan): string {
   return `${event.slice(0, start)}"usage":null${event.slice(end)}`;
 }
 
+/** The same for a chunk that came without any usage, as SGLang's do. */
+export function withNullUsage(event: string): string {
+  const at = event.lastIndexOf('}');
+  return at === -1 || event.includes('"usage":null') ? event : `${event.slice(0, at)},"usage":null${event.slice(at)}`;
+}
+
 /** Non-negative integer that follows `key` (with its quotes and colon) inside the span; -1 when there is none. */
 export function readCount(event: string, key: string, span: UsageSpan): number {
   const at = event.indexOf(key, span.start);

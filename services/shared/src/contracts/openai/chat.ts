@@ -45,6 +45,7 @@ export interface WireChoice {
 
 export interface WireMessage {
   content?: string | null;
+  refusal?: string | null;
   tool_calls?: WireToolCall[] | null;
   reasoning?: string | null;
   reasoning_content?: string | null;
@@ -54,6 +55,7 @@ export interface WireCompletion {
   id?: string;
   choices?: WireChoice[];
   usage?: WireUsage | null;
+  service_tier?: string | null;
 }
 
 /** Error of a worker: vLLM nests it under `error`, SGLang's is flat; `code` is a number or a string. */
