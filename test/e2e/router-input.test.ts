@@ -166,7 +166,7 @@ describe('a request is refused', () => {
     [{ functions: [] }, 'functions'],
     [{ chat_template: 'x' }, 'chat_template'],
     [{ chat_template_kwargs: { tokenize: true } }, 'chat_template_kwargs.tokenize'],
-    [{ structured_outputs: { regex: 'x' } }, 'structured_outputs'],
+    [{ structured_outputs: { regex: 'x' } }, 'structured_outputs.regex'],
     [{ cache_salt: 'mine' }, 'cache_salt'],
     [{ priority: -1 }, 'priority'],
     [{ store: true }, 'store'],

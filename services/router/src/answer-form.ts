@@ -3,11 +3,10 @@
  * keep to their parameters. Made by the schema gate before anything is charged; every worker gets it in its own dialect.
  */
 import { AppError } from '@tollgate/shared/domain/errors';
-import type { ContractProfile } from './contract/profile.ts';
 import type { ChatRequest, Tool, ToolChoice } from './contract/request.ts';
 import type { EngineConstraint } from './schema-gate/constraint.ts';
 import type { EngineDialect } from './schema-gate/dialect.ts';
-import { type GateResult, OPENAI_RULES, type SchemaGate, type SchemaRules } from './schema-gate/gate.ts';
+import type { GateResult, SchemaGate, SchemaRules } from './schema-gate/gate.ts';
 import type { DocumentCheck } from './schema-gate/validate.ts';
 
 /** What becomes of a finished document that breaks its schema. `retry`: plain answers only, once, under the same hold. */
@@ -19,17 +18,6 @@ export interface AnswerPolicy {
   onInvalid: OnInvalid;
   /** Name of the field with the model's thoughts: vLLM's now, or SGLang's, DeepSeek's and vLLM's until 0.11. */
   reasoningField: 'reasoning' | 'reasoning_content';
-}
-
-export const OPENAI_ANSWERS: AnswerPolicy = {
-  schemas: OPENAI_RULES,
-  onInvalid: 'error',
-  reasoningField: 'reasoning',
-};
-
-/** Of a contract: its rules of schemas, and OpenAI's for what it does not say. */
-export function answersOf(profile: ContractProfile): AnswerPolicy {
-  return { ...OPENAI_ANSWERS, schemas: profile.schemas };
 }
 
 /** How the relay judges an answer. */
@@ -47,7 +35,7 @@ export interface AnswerChecks {
 
 /** True when the request needs the gate; all others do not pay for it. */
 export function asksForForm({ structured, tools, toolChoice }: ChatRequest): boolean {
-  return Boolean(structured) || (tools ?? []).some((tool) => isChecked(tool, toolChoice));
+  return structured !== null || (tools ?? []).some((tool) => isChecked(tool, toolChoice));
 }
 
 export class AnswerForm {

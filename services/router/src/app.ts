@@ -23,7 +23,7 @@ import { logAccess } from './access-log.ts';
 import { Answers } from './admission/answers.ts';
 import { cachedDigest } from './admission/digest-cache.ts';
 import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.ts';
-import { answersOf, readForm } from './answer-form.ts';
+import { readForm } from './answer-form.ts';
 import { CatalogView } from './catalog.ts';
 import { machineName, type RouterConfig } from './config.ts';
 import { RequestContext } from './context.ts';
@@ -269,7 +269,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       canServe: (model) => fleet.canServe(model),
       form: (ctx, request) => {
         const allowGrammars = ctx.key?.allowGrammars === true;
-        return readForm(gate, request, answersOf(ctx.profile), fleet.dialectFor(request.model), allowGrammars);
+        return readForm(gate, request, ctx.profile.answers, fleet.dialectFor(request.model), allowGrammars);
       },
       admit: {
         money,
@@ -289,7 +289,6 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         watch,
         metrics,
         cacheSalt,
-        answers: (ctx) => answersOf(ctx.profile),
         countPrompt,
         headers: answerHeaders,
         settle: (ctx) => settlement.settle(ctx),

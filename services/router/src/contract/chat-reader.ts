@@ -2,6 +2,7 @@
  * A chat body as its contract profile allows it: JSON value -> ChatRequest, or an error that names the field. The rules
  * are compiled once; a request costs one pass over the names of its fields and one call per value.
  */
+import type { StructuredRequest } from '../schema-gate/request.ts';
 import {
   checkBoolean,
   checkObject,
@@ -18,17 +19,9 @@ import { type MessageRules, parseMessages } from './messages.ts';
 import { compileReader, type Reader } from './parameters.ts';
 import { ContractError } from './profile.ts';
 import type { ParameterRule, ProfileFile } from './profile-file.ts';
-import type {
-  ChatRequest,
-  Message,
-  RequestLabels,
-  ResponseFormat,
-  Tool,
-  ToolChoice,
-  UsageInStream,
-} from './request.ts';
-import { readStructured } from './structured.ts';
-import { parseResponseFormat, parseToolChoice, parseTools } from './tools.ts';
+import type { ChatRequest, Message, RequestLabels, Tool, ToolChoice, UsageInStream } from './request.ts';
+import { readStructured, STRUCTURED_FIELDS } from './structured.ts';
+import { parseToolChoice, parseTools } from './tools.ts';
 import { findLoneSurrogate } from './unicode.ts';
 
 /** What a profile may send on under its own name: the only names of a client that ever reach a worker so. */
@@ -67,7 +60,7 @@ const TOGETHER: Record<string, ParameterRule['type']> = {
   stream_options: 'stream_options',
   tools: 'tools',
   tool_choice: 'tool_choice',
-  response_format: 'response_format',
+  ...Object.fromEntries(STRUCTURED_FIELDS.map((name) => [name, 'structured' as const])),
   chat_template_kwargs: 'chat_template_kwargs',
 };
 
@@ -138,6 +131,7 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
   const messageRules = rulesOfMessages(parameters.messages!);
   const readLimit = tokenLimit(file);
   const readUsage = usageRule(file.usageInStream);
+  const forms = STRUCTURED_FIELDS.filter((name) => entries.get(name)?.kind === 'later');
   const { minItems: minTools = 1, maxItems: maxTools = 128 } = parameters.tools ?? {};
 
   function readFields(body: JsonObject): Read {
@@ -172,9 +166,9 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
     const { maxTokens, isDefault } = readLimit(single);
     const tools = parseTools(body.tools, minTools, maxTools);
     const toolChoice = parseToolChoice(body.tool_choice, tools);
-    const responseFormat = parseResponseFormat(body.response_format);
-    if (file.jsonModeNeedsTheWord && responseFormat?.type === 'json_object') checkTheWord(messages);
-    const needsWholeOutput = responseFormat !== null || isForced(toolChoice);
+    const structured = readStructured(body, forms);
+    if (file.jsonModeNeedsTheWord && wantsJsonMode(structured)) checkTheWord(messages);
+    const needsWholeOutput = structured !== null || isForced(toolChoice);
     const request: ChatRequest = {
       model,
       messages,
@@ -188,8 +182,7 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
       tools,
       toolChoice,
       parallelToolCalls: tools === null ? null : ((single.parallel_tool_calls as boolean | undefined) ?? null),
-      responseFormat,
-      structured: readStructured(body),
+      structured,
       // A thought that never closes keeps the grammar from ever being applied (facts/real-engine.md 3.8).
       thinking: needsWholeOutput ? false : readThinking(single.reasoning_effort, body.chat_template_kwargs),
       needsWholeOutput,
@@ -311,6 +304,10 @@ function readThinking(effort: unknown, template: unknown): boolean | null {
   return checkBoolean('chat_template_kwargs.enable_thinking', kwargs.enable_thinking);
 }
 
+function wantsJsonMode(structured: StructuredRequest | null): boolean {
+  return isObject(structured?.response_format) && structured.response_format.type === 'json_object';
+}
+
 /** A model that is not told to write JSON may fill its whole output with white space. */
 function checkTheWord(messages: readonly Message[]): void {
   const says = messages.some(({ content }) => content !== null && /json/i.test(JSON.stringify(content)));
@@ -326,7 +323,7 @@ function checkUnicode(request: ChatRequest): void {
   const forwarded: [string, unknown][] = [
     ['messages', request.messages],
     ['tools', request.tools satisfies readonly Tool[] | null],
-    ['response_format', request.responseFormat satisfies ResponseFormat | null],
+    ...Object.entries(request.structured ?? {}),
     ['stop', request.sampling.stop],
     ['model', request.model],
   ];

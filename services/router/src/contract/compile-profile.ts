@@ -36,7 +36,7 @@ export function compileProfile(file: ProfileFile, docsBase: string): ContractPro
     contentTypeRequired: file.contentType === 'required',
     modelFields: file.models.fields,
     hasCatalog: file.models.prices === 'catalog',
-    schemas: file.schemas,
+    answers: { schemas: file.schemas, ...file.answers },
     keepAlive: file.keepAlive ?? null,
     advice: new Map(Object.entries(file.advice)),
   };

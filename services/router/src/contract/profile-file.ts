@@ -28,7 +28,7 @@ export const PARAMETER_TYPES = [
   'logit_bias',
   'tools',
   'tool_choice',
-  'response_format',
+  'structured',
   'chat_template_kwargs',
 ] as const;
 
@@ -99,6 +99,13 @@ export const profileFile = z.strictObject({
     withoutStrict: z.enum(['enforce', 'hint']),
     schemaWithTools: z.enum(['refuse', 'check_after']),
   }),
+  answers: z
+    .strictObject({
+      /** A finished document that breaks its schema. retry: once, plain answers only; streams end with an error. */
+      onInvalid: z.enum(['pass', 'error', 'retry']).default('error'),
+      reasoningField: z.enum(['reasoning', 'reasoning_content']).default('reasoning'),
+    })
+    .prefault({}),
   keys: z.strictObject({
     users: z.enum(['from_key', 'from_key_or_headers']),
     userHeader: z.string().toLowerCase().optional(),

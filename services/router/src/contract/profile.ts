@@ -5,7 +5,7 @@
 import type { OpenAiModel } from '@tollgate/shared/contracts/openai/models';
 import type { AppError } from '@tollgate/shared/domain/errors';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
-import type { SchemaRules } from '../schema-gate/gate.ts';
+import type { AnswerPolicy } from '../answer-form.ts';
 import type { ChatRequest } from './request.ts';
 
 /** Something is wrong with the profile files. `message` lists every problem, one per line. */
@@ -64,7 +64,7 @@ export interface ContractProfile {
   modelFields: readonly (keyof OpenAiModel)[];
   /** Whether `{base}/catalog` shows models with their prices. */
   hasCatalog: boolean;
-  schemas: SchemaRules;
+  answers: AnswerPolicy;
   keepAlive: KeepAlive | null;
   /** Path below the base -> what to do instead. */
   advice: ReadonlyMap<string, string>;

@@ -31,13 +31,6 @@ export interface Tool {
 
 export type ToolChoice = 'none' | 'auto' | 'required' | { type: 'function'; function: { name: string } };
 
-export type ResponseFormat =
-  | { type: 'json_object' }
-  | {
-      type: 'json_schema';
-      json_schema: { name: string; description?: string; schema: Record<string, unknown>; strict?: boolean };
-    };
-
 /** What a client sees of usage inside a stream: nothing, the finish chunk's, one last chunk, or vLLM's count in every chunk. */
 export type UsageInStream = 'hidden' | 'finish_chunk' | 'final' | 'every';
 
@@ -64,9 +57,8 @@ export interface ChatRequest {
   tools: readonly Tool[] | null;
   toolChoice: ToolChoice | null;
   parallelToolCalls: boolean | null;
-  responseFormat: ResponseFormat | null;
   /** What asks for a form of the answer, as it came; null = nothing does. The schema gate reads it (schema-gate/request.ts). */
-  structured?: StructuredRequest | null;
+  structured: StructuredRequest | null;
   /** Whether the model may think first; null = as its template does by default. */
   thinking: boolean | null;
   /** A shorter output would be worthless (schema or forced tool): never clamped, MONEY.md 5.2. */

@@ -14,10 +14,13 @@ export const STRUCTURED_FIELDS = [
   'json_schema',
 ] as const satisfies readonly (keyof StructuredRequest)[];
 
-/** The fields that ask for a form of the answer, unchecked: the schema gate reads them. null = plain text is fine. */
-export function readStructured(body: JsonObject): StructuredRequest | null {
+/** The `fields` that ask for a form of the answer, unchecked: the schema gate reads them. null = plain text is fine. */
+export function readStructured(
+  body: JsonObject,
+  fields: readonly (typeof STRUCTURED_FIELDS)[number][],
+): StructuredRequest | null {
   let structured: StructuredRequest | null = null;
-  for (const name of STRUCTURED_FIELDS) {
+  for (const name of fields) {
     const value = body[name];
     if (isAbsent(value) || (name === 'response_format' && isObject(value) && value.type === 'text')) continue;
     structured ??= {};

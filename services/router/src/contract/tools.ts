@@ -1,4 +1,4 @@
-/** Tools, tool choice and response format of OpenAI's chat contract. */
+/** Tools and tool choice of OpenAI's chat contract. */
 import {
   checkArray,
   checkBoolean,
@@ -10,7 +10,7 @@ import {
   missing,
   unsupported,
 } from './checks.ts';
-import type { ResponseFormat, Tool, ToolChoice } from './request.ts';
+import type { Tool, ToolChoice } from './request.ts';
 
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const MAX_DESCRIPTION = 32_768;
@@ -62,34 +62,4 @@ export function parseToolChoice(value: unknown, tools: readonly Tool[] | null): 
     throw invalid('tool_choice.function.name', "no tool of that name is in 'tools'.");
   }
   return { type: 'function', function: { name } };
-}
-
-export function parseResponseFormat(value: unknown): ResponseFormat | null {
-  if (isAbsent(value)) return null;
-  const raw = checkObject('response_format', value);
-  if (raw.type === undefined) throw missing('response_format.type');
-  const type = checkOneOf('response_format.type', raw.type, ['text', 'json_object', 'json_schema']);
-  if (type === 'text') return null;
-  if (type === 'json_object') return { type };
-  if (isAbsent(raw.json_schema)) throw missing('response_format.json_schema');
-  const spec = checkObject('response_format.json_schema', raw.json_schema);
-  if (isAbsent(spec.schema)) throw missing('response_format.json_schema.schema');
-  const format: ResponseFormat = {
-    type,
-    json_schema: {
-      name: checkName('response_format.json_schema.name', spec.name),
-      schema: checkObject('response_format.json_schema.schema', spec.schema),
-    },
-  };
-  if (!isAbsent(spec.description)) {
-    format.json_schema.description = checkString(
-      'response_format.json_schema.description',
-      spec.description,
-      MAX_DESCRIPTION,
-    );
-  }
-  if (!isAbsent(spec.strict)) {
-    format.json_schema.strict = checkBoolean('response_format.json_schema.strict', spec.strict);
-  }
-  return format;
 }

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { Outcome } from '@tollgate/shared/domain/outcome';
 import type { Clock } from '@tollgate/shared/runtime/clock';
-import type { AnswerForm, AnswerPolicy } from '../answer-form.ts';
+import type { AnswerForm } from '../answer-form.ts';
 import type { Admission, RequestContext } from '../context.ts';
 import type { ChatRequest } from '../contract/request.ts';
 import type { Fleet } from '../fleet/fleet.ts';
@@ -34,8 +34,6 @@ export interface DeliverParts {
   limits: RelayLimits;
   metrics: DeliverMetrics;
   cacheSalt: (accountId: string) => string;
-  /** What the contract of the request says of answers. */
-  answers: (ctx: RequestContext) => AnswerPolicy;
   headers: (ctx: RequestContext) => Record<string, string>;
   settle: (ctx: RequestContext) => Promise<void>;
   /** Prompt tokens by the worker's tokenizer, or null. */
@@ -165,7 +163,7 @@ function send(
     aborted: () => abortAtWorker(parts.pools, ticket, ctx.requestId),
   };
   const { dialect } = ticket;
-  const shape = { sglang: dialect.engine === 'sglang', reasoningField: parts.answers(ctx).reasoningField };
+  const shape = { sglang: dialect.engine === 'sglang', reasoningField: ctx.profile.answers.reasoningField };
   const checks = ctx.form?.checks ?? null;
   const relay = request.stream
     ? new StreamRelay(relayParts, {
