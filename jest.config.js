@@ -13,5 +13,6 @@ export default {
       { jsc: { target: 'es2024', parser: { syntax: 'typescript' } }, module: { type: 'es6' }, sourceMaps: 'inline' },
     ],
   },
+  setupFilesAfterEnv: ['<rootDir>/test/second-try.ts'],
   modulePathIgnorePatterns: ['<rootDir>/services/[^/]+/dist/', '<rootDir>/.tollgate/'],
 };
