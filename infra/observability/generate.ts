@@ -2,7 +2,7 @@
  * Writes what Prometheus and Grafana read from `definitions.ts`.
  * Run: node infra/observability/generate.ts (the test `test/e2e/compose-observability.test.ts` fails when it was forgotten).
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
@@ -171,10 +171,28 @@ export function generatedFiles(): Map<string, string> {
   ]);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const infra = fileURLToPath(new URL('../', import.meta.url));
+/** What the Helm chart ships of it: path below `helm/tollgate/files` and its text. A chart can read only its own folder. */
+export function chartFiles(): Map<string, string> {
+  const redis = readFileSync(new URL('../redis/redis.conf', import.meta.url), 'utf8');
+  const files = new Map([['redis.conf', redis]]);
   for (const [path, text] of generatedFiles()) {
-    mkdirSync(dirname(join(infra, path)), { recursive: true });
-    writeFileSync(join(infra, path), text);
+    if (path === 'prometheus/rules/tollgate.yml') files.set('rules.yml', text);
+    const dashboard = /^grafana\/(dashboards\/.*)$/.exec(path);
+    if (dashboard) files.set(dashboard[1]!, text);
+  }
+  return files;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const root = new URL('../../', import.meta.url);
+  for (const [folder, files] of [
+    ['infra', generatedFiles()],
+    ['helm/tollgate/files', chartFiles()],
+  ] as const) {
+    for (const [path, text] of files) {
+      const target = join(fileURLToPath(root), folder, path);
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, text);
+    }
   }
 }

@@ -1,0 +1,67 @@
+{{/* Ingress and HTTPRoute of a Service: (dict "root" $ "component" "router" "at" .Values.router "port" 80 "seconds" 900). */}}
+{{- define "tollgate.entry" -}}
+{{- $name := printf "%s-%s" (include "tollgate.fullname" .root) .component -}}
+{{- $labels := dict "root" .root "component" .component -}}
+{{- with .at.ingress }}
+{{- if .enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "tollgate.labels" $labels | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .className }}
+  ingressClassName: {{ . }}
+  {{- end }}
+  {{- with .tls }}
+  tls:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    {{- range (required (printf "%s.ingress.hosts: name a host" $.component) .hosts) }}
+    - host: {{ . | quote }}
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend:
+              service:
+                name: {{ $name }}
+                port: { name: api }
+    {{- end }}
+{{- end }}
+{{- end }}
+{{- with .at.httpRoute }}
+{{- if .enabled }}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "tollgate.labels" $labels | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  parentRefs:
+    {{- toYaml (required (printf "%s.httpRoute.parentRefs: name a Gateway" $.component) .parentRefs) | nindent 4 }}
+  {{- with .hostnames }}
+  hostnames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    - matches: [{ path: { type: PathPrefix, value: / } }]
+      # Answers stream: the gateway may cut none that the router itself would let go on.
+      timeouts: { request: {{ $.seconds }}s, backendRequest: {{ $.seconds }}s }
+      backendRefs: [{ name: {{ $name }}, port: {{ $.port }} }]
+{{- end }}
+{{- end }}
+{{- end -}}
