@@ -7,7 +7,7 @@ import { errorHeaders } from './headers.ts';
 
 /**
  * Before the answer began: status, headers and the contract's error object. Inside a stream: one event with that object
- * and no `[DONE]`, because a clean end would be taken for success.
+ * and no `[DONE]`, because a clean end would be taken for success. After blank lines: the object alone.
  */
 export function sendError(
   ctx: RequestContext,
@@ -19,7 +19,7 @@ export function sendError(
   const rendered = ctx.profile.renderError(error);
   const body = JSON.stringify(rendered.body);
   if (response.headersSent) {
-    endStream(response, `data: ${toLatin1(body)}\n\n`);
+    endStream(response, ctx.request?.stream ? `data: ${toLatin1(body)}\n\n` : toLatin1(body));
     return;
   }
   ctx.status = rendered.status;

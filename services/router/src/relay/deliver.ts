@@ -153,7 +153,7 @@ function send(
   const relayParts: RelayParts = {
     ctx,
     client,
-    limits: parts.limits,
+    limits: limitsOf(ctx, parts.limits),
     clock: parts.clock,
     watch: parts.watch,
     ticket,
@@ -180,6 +180,22 @@ function send(
   const body = chatBody(request, text, admission.outputLimit, constraint, fields, dialect);
   relay.attach(parts.pools.send(ticket.worker, body, ctx.requestId, relay));
   return relay;
+}
+
+/** A contract that holds its clients instead of refusing them has times of its own. */
+function limitsOf({ profile: { keepAlive } }: RequestContext, limits: RelayLimits): RelayLimits {
+  if (keepAlive === null) return limits;
+  const { afterMs, everyMs } = keepAlive;
+  const totalMs = Math.min(keepAlive.totalMs, limits.totalMs);
+  return {
+    ...limits,
+    earlyAnswerMs: afterMs,
+    pingMs: everyMs,
+    blankLines: true,
+    firstTokenMs: totalMs,
+    plainMs: totalMs,
+    totalMs,
+  };
 }
 
 /** Whether the request goes out again: to another worker, or to this one with an output limit that fits. */

@@ -8,6 +8,7 @@ export class PlainRelay extends Relay {
   private readonly options: PlainOptions;
   private readonly chunks: Buffer[] = [];
   private size = 0;
+  private lastBlankMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RelayParts, options: PlainOptions) {
     super(parts);
@@ -40,10 +41,26 @@ export class PlainRelay extends Relay {
     ctx.status = 200;
     ctx.outcome = 'served';
     ctx.answerStarted = true;
-    void this.complete(() => client.answer(200, headers(), answer.body));
+    void this.complete(() => {
+      if (client.headersSent) client.end(answer.body);
+      else client.answer(200, headers(), answer.body);
+    });
   }
 
   protected checkAnswer(nowMs: number): void {
-    if (nowMs - this.sentMs > this.parts.limits.plainMs) this.stop('total_timeout', 'no answer in time');
+    this.parts.ticket.assumeStarted();
+    const { limits, ctx } = this.parts;
+    if (nowMs - this.sentMs > limits.plainMs) this.stop('total_timeout', 'no answer in time');
+    else if (limits.blankLines && nowMs - ctx.startedMs > limits.earlyAnswerMs) this.blankLine(nowMs);
+  }
+
+  /** White space before JSON means nothing to its reader and much to what closes silent connections. */
+  private blankLine(nowMs: number): void {
+    const { client, ctx, headers, limits } = this.parts;
+    if (nowMs - this.lastBlankMs < limits.pingMs) return;
+    this.lastBlankMs = nowMs;
+    ctx.status = 200;
+    if (!client.headersSent) client.start(200, headers());
+    client.write('\n');
   }
 }

@@ -39,6 +39,8 @@ export interface RelayLimits {
   /** A stream without its first event gets its 200 after this, with comments. */
   earlyAnswerMs: number;
   pingMs: number;
+  /** Blank lines before a plain answer, at the same times as comments in a stream. */
+  blankLines?: boolean;
   /** A client that takes nothing for so long is cut. */
   slowReaderMs: number;
   /** Bytes held for one client before it is cut. */
@@ -170,7 +172,7 @@ export abstract class Relay implements AnswerSink {
   /** Tells the pipeline; the worker's connection may go on to its own end. */
   protected finish(end: AttemptEnd): void {
     this.finished = true;
-    this.parts.ticket.end();
+    this.parts.ticket.end(null);
     this.resolveEnd(end);
   }
 
@@ -178,7 +180,7 @@ export abstract class Relay implements AnswerSink {
   protected async complete(handOver: () => void): Promise<void> {
     this.finished = true;
     this.lingerFromMs = this.parts.clock.monotonicMs();
-    this.parts.ticket.end();
+    this.parts.ticket.end(this.parts.ctx.counts);
     try {
       await this.parts.settle();
       handOver();

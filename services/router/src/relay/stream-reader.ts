@@ -12,9 +12,18 @@ import type { Violation } from '../schema-gate/validate.ts';
 import { AnswerCheck } from './answer-check.ts';
 import { type ChunkShape, ChunkShaper } from './chunk-shape.ts';
 import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
-import { finalCounts, type TokenCounts } from './token-counts.ts';
+import { finalCounts, openAiUsage, type TokenCounts } from './token-counts.ts';
 import { ToolArguments } from './tool-arguments.ts';
-import { cutUsage, findUsage, nullUsage, parseUsage, readCount, type UsageSpan, withNullUsage } from './usage-scan.ts';
+import {
+  cutUsage,
+  findUsage,
+  nullUsage,
+  parseUsage,
+  readCount,
+  type UsageSpan,
+  withNullUsage,
+  withUsage,
+} from './usage-scan.ts';
 
 export interface StreamReaderOptions {
   usage: UsageInStream;
@@ -62,6 +71,8 @@ export class StreamReader {
   private reasoningTokens = 0;
   private closing: TokenCounts | null = null;
   private out = '';
+  /** The chunk that ended the last choice, where it waits for its usage. */
+  private ending = '';
   private readonly take = (event: string): boolean => this.takeEvent(event);
 
   constructor(options: StreamReaderOptions) {
@@ -119,7 +130,8 @@ export class StreamReader {
       // A choice that never ended is not whole, whatever follows.
       if (this.events > 0 && this.finishReasons.includes(null)) return this.fail({ kind: 'garbage' });
       this.done = true;
-      this.last += event;
+      this.last += this.ending + event;
+      this.ending = '';
       return false;
     }
     if (data.startsWith('{"error"') || data.startsWith('{"object":"error"'))
@@ -151,9 +163,12 @@ export class StreamReader {
     }
     this.events++;
     this.answerEvents++;
-    if (span !== null && this.options.usage === 'hidden') text = cutUsage(text, span);
+    const inFinish = this.options.usage === 'finish_chunk';
+    if (span !== null && (inFinish || this.options.usage === 'hidden')) text = cutUsage(text, span);
     else if (this.options.usage === 'final') text = span === null ? withNullUsage(text) : nullUsage(text, span);
-    this.out += this.shaper.apply(text, ends, calls);
+    const shaped = this.shaper.apply(text, ends, calls);
+    if (inFinish && ends && !this.finishReasons.includes(null)) this.ending = shaped;
+    else this.out += shaped;
     return true;
   }
 
@@ -167,8 +182,15 @@ export class StreamReader {
     }
     this.closing = finalCounts(usage) ?? this.closing;
     this.events++;
-    if (this.options.usage !== 'hidden') this.last += this.shaper.closing(event, span, this.closing);
+    if (this.options.usage === 'finish_chunk' && this.ending !== '') this.endWithUsage();
+    else if (this.options.usage !== 'hidden') this.last += this.shaper.closing(event, span, this.closing);
     return true;
+  }
+
+  /** Usage goes into the chunk that ended the last choice; what came after it is empty. */
+  private endWithUsage(): void {
+    this.last += this.closing === null ? this.ending : withUsage(this.ending, openAiUsage(this.closing));
+    this.ending = '';
   }
 
   private takeRunningUsage(event: string, span: UsageSpan): void {

@@ -61,3 +61,10 @@ export function readCount(event: string, key: string, span: UsageSpan): number {
 export function parseUsage(event: string, { start, end }: UsageSpan): WireUsage {
   return JSON.parse(event.slice(start + KEY.length - 1, end)) as WireUsage;
 }
+
+/** The event with this usage as its last key. */
+export function withUsage(event: string, usage: WireUsage): string {
+  const text = event.replace(',"usage":null', '');
+  const end = text.lastIndexOf('}');
+  return `${text.slice(0, end)},"usage":${JSON.stringify(usage)}${text.slice(end)}`;
+}
