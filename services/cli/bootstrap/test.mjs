@@ -25,6 +25,7 @@ const NO_POSTGRES =
   "PostgreSQL's own server is not here and could not be fetched: its concurrency tests are skipped (Debian: sudo apt-get install postgresql)";
 /** A single test may take this long unless it says otherwise: on a busy machine a process takes seconds to start. */
 const TEST_LIMIT_MS = 60_000;
+const CI_SEED = 20_261_121;
 const FULL_TEST_LIMIT_MS = 3_600_000;
 
 async function main() {
@@ -49,7 +50,9 @@ async function main() {
   }
 
   const proofsFile = join(workFolder(), 'proofs.jsonl');
-  const seed = Number(process.env.TOLLGATE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
+  // Every run explores other seeds, but for CI: a landing must not hang on luck.
+  const freshSeed = process.env.CI ? CI_SEED : Math.floor(Math.random() * 2 ** 32);
+  const seed = Number(process.env.TOLLGATE_TEST_SEED ?? freshSeed);
   env.TOLLGATE_TEST_SEED = String(seed);
   if (full) {
     rmSync(proofsFile, { force: true });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { ChatRequest } from '../contract/request.ts';
 import { dialectOf } from '../fleet/identity.ts';
-import { writeConstraint } from '../schema-gate/constraint.ts';
+import { type Constraint, writeConstraint } from '../schema-gate/constraint.ts';
 import { chatBody, requestText } from './body.ts';
 import { engineFailure, isRefusal, readErrorBody } from './failure.ts';
 
@@ -70,25 +70,25 @@ describe('one request in the words of each engine', () => {
 
   test.each([
     [
-      { kind: 'choice', choices: ['a', 'b'] } as const,
+      { kind: 'choice', choices: ['a', 'b'] } as Constraint,
       { structured_outputs: { choice: ['a', 'b'] } },
       { guided_choice: ['a', 'b'] },
       { ebnf: 'root ::= "a" | "b"\n' },
     ],
     [
-      { kind: 'regex', text: 'a+' } as const,
+      { kind: 'regex', text: 'a+' } as Constraint,
       { structured_outputs: { regex: 'a+' } },
       { guided_regex: 'a+' },
       { regex: 'a+' },
     ],
     [
-      { kind: 'grammar', text: 'root ::= "a"' } as const,
+      { kind: 'grammar', text: 'root ::= "a"' } as Constraint,
       { structured_outputs: { grammar: 'root ::= "a"' } },
       { guided_grammar: 'root ::= "a"' },
       { ebnf: 'root ::= "a"' },
     ],
     [
-      { kind: 'schema', schema: { type: 'object' }, name: 'x' } as const,
+      { kind: 'schema', schema: { type: 'object' }, name: 'x' } as Constraint,
       { structured_outputs: { json: { type: 'object' }, disable_any_whitespace: true } },
       { guided_json: { type: 'object' } },
       {
