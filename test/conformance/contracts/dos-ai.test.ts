@@ -92,6 +92,25 @@ test('1.8 json_object is JSON, and wants the word in a message', async () => {
   if (choice.finish_reason === 'stop') expect(typeof JSON.parse(choice.message.content)).toBe('object');
 });
 
+test('1.9 strict: true wants every field required and no others, at every depth', async () => {
+  const format = (schema: object) => ({
+    max_tokens: 300,
+    response_format: { type: 'json_schema', json_schema: { name: 'x', strict: true, schema } },
+  });
+  const inner = {
+    type: 'object',
+    properties: { b: { type: 'boolean' } },
+    required: ['b'],
+    additionalProperties: false,
+  };
+  const whole = { type: 'object', properties: { a: inner }, required: ['a'], additionalProperties: false };
+  const answer = await call(format(whole));
+  expect(JSON.parse(answer.json.choices[0].message.content)).toEqual({ a: { b: expect.any(Boolean) } });
+  await refused(format({ ...whole, required: [] }));
+  await refused(format({ ...whole, additionalProperties: true }));
+  await refused(format({ ...whole, properties: { a: { ...inner, required: [] } } }));
+});
+
 test('1.10 roles system, user, assistant, tool; null content with tool_calls alone', async () => {
   const tool_calls = [{ id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } }];
   const good = [
