@@ -7,16 +7,17 @@ import type { TollgateSubject } from '../tollgate.ts';
 import { chatRequests } from '../traffic.ts';
 import type { UpstreamReading } from '../upstream.ts';
 
-/** One line of MONITOR: time in microseconds since 1970, who sent it, the command. */
+/** One line of MONITOR: time in microseconds since 1970, the command, all its words. */
 interface Command {
   unixUs: number;
-  source: string;
   name: string;
+  words: string;
 }
 
 /**
- * Commands that Redis got from the router between a request's sending and its arrival at the upstream, one request at
- * a time, each seen before (steady state). Calls that a script makes inside Redis are no round trips.
+ * Commands for a request that Redis got from the router between its sending and its arrival at the upstream, in the
+ * steady state. Calls that a script makes inside Redis are no round trips; neither is what the router does in the
+ * background for other accounts (confirmations, heartbeats).
  */
 export async function redisRoundTrips(bench: Bench, subject: TollgateSubject) {
   const clients = (await subject.redis.client.client('LIST')) as string;
@@ -31,18 +32,23 @@ export async function redisRoundTrips(bench: Bench, subject: TollgateSubject) {
   const watcher = await subject.redis.connect().monitor();
   watcher.on('monitor', (time: string, args: string[], source: string) => {
     if (!routers.has(source)) return;
-    commands.push({ unixUs: Math.round(Number(time) * 1e6), source, name: (args[0] ?? '').toLowerCase() });
+    const [name = ''] = args;
+    commands.push({ unixUs: Math.round(Number(time) * 1e6), name: name.toLowerCase(), words: args.join(' ') });
   });
   // The answer waits so long that what comes after forwarding is told apart from what comes before.
   await bench.upstream.ask('configure', { delayMs: 30, noteArrivals: true });
   await bench.upstream.ask('read');
+  const keys = subject.seeded.slice(0, 4);
   // Far enough apart that what the request before still had to do is over.
   const load = {
     kind: 'rate',
     port: subject.port,
     connections: 1,
     perSecond: 10,
-    requests: chatRequests(subject.keys.slice(0, 4), { bytes: 1000, stream: false }),
+    requests: chatRequests(
+      keys.map(({ text }) => text),
+      { bytes: 1000, stream: false },
+    ),
     noteEach: true,
   };
   await bench.generator.ask('start', load);
@@ -52,7 +58,8 @@ export async function redisRoundTrips(bench: Bench, subject: TollgateSubject) {
   watcher.disconnect();
   await bench.upstream.ask('configure', { delayMs: 0, noteArrivals: false });
   // The first requests of each key read its record; after these the state is steady.
-  const steady = answers.filter((answer) => answer.status === 200).slice(8);
+  const firstMark = Math.min(...answers.map((answer) => answer.mark));
+  const steady = answers.filter((answer) => answer.status === 200 && answer.mark - firstMark >= 8);
   const offsetUs = clockOffsetUs(arrivals);
   const counts: number[] = [];
   const names: Record<string, number> = {};
@@ -60,7 +67,12 @@ export async function redisRoundTrips(bench: Bench, subject: TollgateSubject) {
     const arrival = arrivals.find((each) => each.mark === answer.mark);
     if (!arrival) continue;
     const fromUs = Number(answer.sentNs / 1000n) + offsetUs;
-    const before = commands.filter((each) => each.unixUs >= fromUs && each.unixUs <= arrival.unixUs);
+    // The generator uses the keys in turn.
+    const { digest, record } = keys[(answer.mark - firstMark) % keys.length]!;
+    const before = commands.filter(
+      ({ unixUs, words }) =>
+        unixUs >= fromUs && unixUs <= arrival.unixUs && (words.includes(record.accountId) || words.includes(digest)),
+    );
     counts.push(before.length);
     for (const { name } of before) names[name] = (names[name] ?? 0) + 1;
   }
