@@ -36,7 +36,7 @@ async function main(options: Options): Promise<number> {
     const tollgate = await startSubjects(options, ports, subjects);
     results.about.subjects = Object.fromEntries(subjects.map(({ name, version }) => [name, version]));
     const bench: Bench = { subjects, direct: direct(ports[0]!), upstream, generator, quick: options.quick, say };
-    const before = machineTicks();
+    const before = machineTicks(process.pid);
     let warm = false;
     for (const measure of MEASURES) {
       if (options.only && !options.only.includes(measure)) continue;
@@ -49,8 +49,10 @@ async function main(options: Options): Promise<number> {
       await runMeasure(measure, bench, tollgate, results);
       await tollgate?.drained();
     }
-    const after = machineTicks();
-    results.about.machineBusy = (after.busy - before.busy) / (after.total - before.total);
+    const after = machineTicks(process.pid);
+    const total = after.total - before.total;
+    results.about.machineBusy = (after.busy - before.busy) / total;
+    results.about.othersBusy = Math.max(0, results.about.machineBusy - (after.own - before.own) / total);
     process.stdout.write(`${table(rows(results))}\n`);
     if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
     if (options.write) {
@@ -154,6 +156,7 @@ function about(options: Options): Results['about'] {
     machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform}`,
     quick: options.quick,
     machineBusy: 0,
+    othersBusy: 0,
     subjects: {},
   };
 }

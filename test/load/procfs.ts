@@ -56,10 +56,12 @@ export function residentBytes(pids: readonly number[]): number {
   return total;
 }
 
-/** Share of all cores that was busy between two readings of this function's result; for the report's honesty. */
-export function machineTicks(): { busy: number; total: number } {
+/** Time of all cores so far, in ticks: busy, all, and what the tree of `pid` took of it. For the report's honesty. */
+export function machineTicks(pid: number): { busy: number; total: number; own: number } {
+  if (!available) return { busy: 0, total: 0, own: 0 };
   const line = readFileSync('/proc/stat', 'latin1').split('\n')[0] ?? '';
   const values = line.trim().split(/\s+/).slice(1).map(Number);
   const total = values.reduce((sum, value) => sum + value, 0);
-  return { busy: total - (values[3] ?? 0) - (values[4] ?? 0), total };
+  const own = (cpuUs(processTree(pid)) / 1e6) * ticksPerSecond;
+  return { busy: total - (values[3] ?? 0) - (values[4] ?? 0), total, own };
 }

@@ -15,6 +15,8 @@ export interface Results {
     quick: boolean;
     /** Share of all cores that was busy over the run: near 1 means that latencies tell of the machine. */
     machineBusy: number;
+    /** The part of it that was not the bench's own processes. */
+    othersBusy: number;
     subjects: Record<string, string>;
   };
   measures: {
@@ -171,6 +173,10 @@ export function table(list: readonly Row[]): string {
   return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
 }
 
+/** Said where others used the machine: a shared cache makes each request dearer, a waiting process later. */
+const BUSY =
+  ' **So these are figures of a crowded machine:** latencies hold the waiting for a core, and CPU per request is several times that of a quiet one for everything in Node (compare the node floor). Ratios to the node floor say more than absolutes or ratios to nginx, whose code fits in the cache.';
+
 /** The text of docs/benchmarks.md. */
 export function markdown(results: Results): string {
   const { about } = results;
@@ -180,7 +186,7 @@ export function markdown(results: Results): string {
 Written by \`npm run bench -- --write\`; the numbers behind it are in benchmarks.json.${about.quick ? '\n\n**A quick run: it shows that the bench works, not how fast anything is.**' : ''}
 
 - Date: ${about.date} UTC, commit ${about.commit}, Tollgate ${about.version}, Node ${about.node}
-- Machine: ${about.machine}; shared with others. Over the run ${(about.machineBusy * 100).toFixed(0)} % of its cores' time was in use, the bench's own processes included.
+- Machine: ${about.machine}. Over the run ${(about.machineBusy * 100).toFixed(0)} % of its cores' time was in use, ${(about.othersBusy * 100).toFixed(0)} % by other work than the bench.${about.othersBusy > 0.1 ? BUSY : ''}
 - Subjects: ${subjects.join(', ')}
 
 ${table(rows(results))}
