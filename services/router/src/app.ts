@@ -71,6 +71,8 @@ export interface RunningRouter {
   readiness(): { ready: boolean; reasons: string[] };
   /** Figures that must return to 0. */
   counters(): { running: number; heldBeats: number; unconfirmed: number; pendingVoids: number; workers: number[] };
+  /** How far prefix hits were predicted from what the workers reported: mean difference in points of the prompt. */
+  hitErrorPoints(): number;
 }
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
@@ -178,12 +180,14 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const fleet = new Fleet(
     {
       workers: config.TOLLGATE_WORKERS.map((spec) => ({ ...spec, maxConcurrency: config.TOLLGATE_WORKER_CONCURRENCY })),
+      policy: config.TOLLGATE_ROUTING_POLICY,
       probeEveryMs: config.TOLLGATE_PROBE_MS,
       probeTimeoutMs: Math.max(2_000, config.TOLLGATE_PROBE_MS),
       promisedContext: (model) => catalog.get(model)?.maxModelLen ?? null,
     },
     pools,
     clock,
+    random,
     logger,
     metrics,
   );
@@ -389,6 +393,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     lifecycle,
     stop: () => lifecycle.stop('asked'),
     readiness,
+    hitErrorPoints: () => fleet.hitErrorPoints,
     counters: () => ({
       running: running.size,
       heldBeats: heartbeats.live,

@@ -13,6 +13,7 @@ import {
 } from '@tollgate/shared/runtime/config';
 import { z } from 'zod';
 import type { WorkerSpec } from './fleet/worker.ts';
+import { POLICIES, type PolicyName } from './routing/policies/index.ts';
 
 /** `http://host:port`, or `sglang=http://host:port`, comma-separated. */
 function workerList() {
@@ -50,6 +51,8 @@ export const routerShape = {
   TOLLGATE_WORKERS: workerList().default([]),
   /** Requests of this router at one worker at the same time. */
   TOLLGATE_WORKER_CONCURRENCY: integer(1, 100_000).default(512),
+  /** How a worker is chosen. Ours by default; the others are there to compare. */
+  TOLLGATE_ROUTING_POLICY: z.enum(Object.keys(POLICIES) as [PolicyName, ...PolicyName[]]).default('cost'),
   /** Folder of finished requests that Postgres does not have yet. */
   TOLLGATE_SPOOL_DIR: z.string().min(1),
   TOLLGATE_SPOOL_MAX_BYTES: integer(1_000_000).default(268_435_456),

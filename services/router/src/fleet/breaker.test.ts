@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { FleetBook } from '../routing/fleet-book.ts';
+import { Picker } from '../routing/picker.ts';
 import { type Breaker, CLOSED, DEFAULT_BREAKER, isOpen, step } from './breaker.ts';
 import { Worker } from './worker.ts';
 
@@ -38,27 +40,40 @@ describe('a breaker', () => {
   test('does not stay closed to all when the request that probed told nothing', () => {
     let nowMs = 0;
     const hooks = { transition() {}, breakerChanged() {} };
-    const worker = new Worker({ url: 'http://w', engine: 'vllm', maxConcurrency: null }, policy, hooks, () => nowMs);
+    const spec = { url: 'http://w', engine: 'vllm', maxConcurrency: null } as const;
+    const book = new FleetBook({ blockTokens: 256 }).addWorker({ url: spec.url, kvTokens: 1_000 });
+    const worker = new Worker(spec, book, policy, hooks, () => nowMs);
     for (let i = 0; i < 3; i++) worker.note('failed');
     nowMs = 2_000;
-    const ticket = worker.begin(10);
+    const ticket = worker.begin({ firstToken() {}, assumeStarted() {}, end() {} });
     expect(worker.snapshot().breakerOpen).toBe(true);
-    ticket.end();
+    ticket.end(null);
     expect(worker.snapshot().breakerOpen).toBe(false);
   });
 });
 
 test("a worker's counters return to 0, however often and in whatever order a request ends", () => {
   const hooks = { transition() {}, breakerChanged() {} };
-  const worker = new Worker({ url: 'http://w', engine: 'vllm', maxConcurrency: null }, policy, hooks, () => 0);
-  const [a, b] = [worker.begin(100), worker.begin(50)];
+  const picker = new Picker(
+    'cost',
+    () => 0,
+    () => 0,
+  );
+  const spec = { url: 'http://w', engine: 'vllm', maxConcurrency: null } as const;
+  const worker = new Worker(spec, picker.addWorker(spec.url), policy, hooks, () => 0);
+  const begin = (id: string, promptBytes: number) => {
+    const text = { tools: null, messages: '[]' };
+    const asked = { id, model: 'm', accountId: 'acct_a', text, promptBytes, maxOutputTokens: 10, salt: 's' };
+    return worker.begin(picker.dispatch(picker.route(asked, false), worker.book));
+  };
+  const [a, b] = [begin('a', 400), begin('b', 200)];
   expect(worker.snapshot()).toMatchObject({ running: 2, waiting: 2, pendingPrefillTokens: 150 });
   a.firstToken();
   a.firstToken();
   expect(worker.snapshot()).toMatchObject({ running: 2, waiting: 1, pendingPrefillTokens: 50 });
-  b.end();
-  a.end();
-  a.end();
+  b.end(null);
+  a.end(null);
+  a.end(null);
   b.firstToken();
   expect(worker.snapshot()).toMatchObject({ running: 0, waiting: 0, pendingPrefillTokens: 0 });
 });

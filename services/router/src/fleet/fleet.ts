@@ -2,23 +2,27 @@
  * The fleet as this router sees it: which workers there are, whether they live, what runs there. Probes and the
  * drain set only ever change values here; choosing is `routing/`, acting is `upstream/`.
  */
-import type { Engine, WorkerSnapshot } from '@tollgate/shared/domain/worker';
+import { type Engine, isAvailable, type WorkerSnapshot } from '@tollgate/shared/domain/worker';
 import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
-import { candidates, choose } from '../routing/choose.ts';
-import type { RoutingRequest } from '../routing/cost.ts';
+import type { Random } from '@tollgate/shared/runtime/random';
+import type { WorkerBook } from '../routing/fleet-book.ts';
+import { type Asked, Picker, type Routed } from '../routing/picker.ts';
+import type { PolicyName } from '../routing/policies/index.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts';
 import { dialectOf, readModels, VERSION_PATHS } from './identity.ts';
 import { type Ticket, Worker, type WorkerSpec } from './worker.ts';
-import { readGauges } from './worker-metrics.ts';
+import { type EngineGauges, readGauges } from './worker-metrics.ts';
 
 export interface FleetOptions {
   workers: readonly WorkerSpec[];
   probeEveryMs: number;
   probeTimeoutMs: number;
   breaker?: BreakerPolicy;
+  /** How a worker is chosen among those that may serve. */
+  policy: PolicyName;
   /** Context that the catalogue promises for a model; a worker with less gets no traffic. null = not sold. */
   promisedContext: (model: string) => number | null;
 }
@@ -41,6 +45,7 @@ const IDENTITY_EVERY = 15;
 
 export class Fleet {
   private readonly workers = new Map<string, Worker>();
+  private readonly picker: Picker;
   private readonly probing = new Set<Worker>();
   private readonly options: FleetOptions;
   private readonly pools: Pools;
@@ -50,10 +55,18 @@ export class Fleet {
   private draining: ReadonlySet<string> = new Set();
   private timer: Timer | null = null;
   private round = 0;
-  private turn = 0;
 
-  constructor(options: FleetOptions, pools: Pools, clock: Clock, logger: Logger, metrics: FleetMetrics) {
+  constructor(
+    options: FleetOptions,
+    pools: Pools,
+    clock: Clock,
+    random: Pick<Random, 'float'>,
+    logger: Logger,
+    metrics: FleetMetrics,
+  ) {
     this.options = options;
+    const nowMs = () => clock.monotonicMs();
+    this.picker = new Picker(options.policy, nowMs, () => random.float());
     this.pools = pools;
     this.clock = clock;
     this.logger = logger;
@@ -63,6 +76,7 @@ export class Fleet {
         this.logger.info({ worker: worker.url, from, to, why }, 'worker changed state');
         this.metrics.transition(worker.url, to);
         this.metrics.workerUp(worker.url, to === 'ready' || to === 'draining');
+        if (to === 'gone') this.picker.forget(worker.book);
       },
       breakerChanged: (worker: Worker, from: string, to: string) => {
         this.logger.warn({ worker: worker.url, from, to }, 'worker breaker changed');
@@ -70,7 +84,8 @@ export class Fleet {
       },
     };
     for (const spec of options.workers) {
-      const worker = new Worker(spec, options.breaker ?? DEFAULT_BREAKER, hooks, () => clock.monotonicMs());
+      const book = this.picker.addWorker(spec.url);
+      const worker = new Worker(spec, book, options.breaker ?? DEFAULT_BREAKER, hooks, nowMs);
       this.workers.set(spec.url, worker);
       this.metrics.workerUp(spec.url, false);
     }
@@ -93,7 +108,8 @@ export class Fleet {
 
   /** True when some worker could take a request for the model now: lets a refusal cost nothing. */
   canServe(model: string): boolean {
-    return candidates({ model, promptTokens: 0 }, this.snapshots(), []).length > 0;
+    for (const worker of this.workers.values()) if (isAvailable(worker) && worker.models.includes(model)) return true;
+    return false;
   }
 
   /** What the workers of a model speak: that of any of them; another one's is known once it is chosen. */
@@ -102,10 +118,29 @@ export class Fleet {
     return dialectOf('vllm', '');
   }
 
-  /** Chooses a worker and books the request there; null when none can take it. */
-  take(request: RoutingRequest, excluded: readonly string[]): Ticket | null {
-    const choice = choose(request, this.snapshots(), excluded, this.turn++);
-    return choice === null ? null : this.workers.get(choice.worker)!.begin(request.promptTokens);
+  /** The request as `take` wants it, for all its attempts: its prompt is hashed here, once, if that can matter. */
+  route(asked: Asked): Routed {
+    let serving = 0;
+    for (const worker of this.workers.values()) if (worker.models.includes(asked.model)) serving++;
+    return this.picker.route(asked, serving > 1);
+  }
+
+  /** Chooses a worker and books the request there; null when none can take it. `excluded` have failed it already. */
+  take(request: Routed, excluded: readonly string[]): Ticket | null {
+    const open: WorkerBook[] = [];
+    for (const worker of this.workers.values()) {
+      if (isAvailable(worker) && worker.models.includes(request.model) && !excluded.includes(worker.url)) {
+        open.push(worker.book);
+      }
+    }
+    if (open.length === 0) return null;
+    const chosen = this.picker.pick(request, open);
+    return this.workers.get(chosen.url)!.begin(this.picker.dispatch(request, chosen));
+  }
+
+  /** Mean difference of predicted and reported prefix hits, in points of the prompt. */
+  get hitErrorPoints(): number {
+    return this.picker.hitErrorPoints;
   }
 
   succeeded(worker: string): void {
@@ -140,7 +175,7 @@ export class Fleet {
       if (health.status !== 200) throw new Error(`/health answered ${health.status}`);
       if (withIdentity || worker.state === 'joining' || worker.state === 'gone') await this.identify(worker);
       const metrics = await this.pools.call(worker.url, { method: 'GET', path: '/metrics' }, timeoutMs);
-      worker.gauges = readGauges(metrics.text, worker.engine);
+      this.noteGauges(worker, readGauges(metrics.text, worker.engine));
       worker.missed = 0;
       this.admitWorker(worker);
     } catch (error) {
@@ -148,6 +183,18 @@ export class Fleet {
     }
     this.probing.delete(worker);
     this.metrics.workerGauges(worker.url, worker.running, worker.waiting, worker.gauges.kvUsage);
+  }
+
+  private noteGauges(worker: Worker, gauges: EngineGauges): void {
+    const before = worker.gauges.startedS;
+    if (before !== null && gauges.startedS !== null && before !== gauges.startedS) this.picker.forget(worker.book);
+    worker.gauges = gauges;
+    worker.book.polledWaiting = gauges.waiting;
+    worker.book.polledKvUsage = gauges.kvUsage;
+    const model = worker.models[0];
+    if (gauges.kvTokens !== null && model !== undefined) {
+      this.picker.noteKvTokens(worker.book, gauges.kvTokens, model);
+    }
   }
 
   /** Reads which models the worker serves; those with less context than promised do not count. */

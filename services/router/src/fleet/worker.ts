@@ -1,17 +1,17 @@
 /** One worker as this router knows it: life cycle, breaker, and counters of what was sent there and has not ended. */
 import type { Engine, WorkerSnapshot, WorkerState } from '@tollgate/shared/domain/worker';
+import type { WorkerBook } from '../routing/fleet-book.ts';
+import type { Booking, ClosingCounts } from '../routing/picker.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import { type Breaker, type BreakerEvent, type BreakerPolicy, CLOSED, isOpen, step } from './breaker.ts';
 import { dialectOf } from './identity.ts';
-import type { EngineGauges } from './worker-metrics.ts';
+import { type EngineGauges, NO_GAUGES } from './worker-metrics.ts';
 
-/** What one request adds to a worker's counters. Each step happens at most once; `end` always comes. */
-export interface Ticket {
+/** One request at one worker. Each step happens at most once; `end` always comes. */
+export interface Ticket extends Booking {
   readonly worker: string;
   /** What the worker speaks. */
   readonly dialect: EngineDialect;
-  firstToken(): void;
-  end(): void;
 }
 
 /** A worker as configured. */
@@ -28,29 +28,29 @@ export interface WorkerHooks {
 
 export class Worker {
   readonly url: string;
+  /** What the policies see of it: counters of what was sent there and has not ended. */
+  readonly book: WorkerBook;
   /** As configured, then as the worker itself says. */
   dialect: EngineDialect;
   state: WorkerState = 'joining';
   models: string[] = [];
   maxModelLen = 0;
-  gauges: EngineGauges = { running: null, waiting: null, kvUsage: null };
+  gauges: EngineGauges = NO_GAUGES;
   /** Probes that failed in a row. */
   missed = 0;
   /** When it last answered a request of ours (monotonic): better proof of life than any probe. */
   answeredMs = Number.NEGATIVE_INFINITY;
-  running = 0;
-  waiting = 0;
-  pendingPrefillTokens = 0;
   breaker: Breaker = CLOSED;
 
-  private readonly maxConcurrency: number | null;
+  readonly maxConcurrency: number | null;
   private readonly policy: BreakerPolicy;
   private readonly hooks: WorkerHooks;
   private readonly nowMs: () => number;
 
   /** `nowMs` is monotonic. */
-  constructor(spec: WorkerSpec, policy: BreakerPolicy, hooks: WorkerHooks, nowMs: () => number) {
+  constructor(spec: WorkerSpec, book: WorkerBook, policy: BreakerPolicy, hooks: WorkerHooks, nowMs: () => number) {
     this.url = spec.url;
+    this.book = book;
     this.dialect = dialectOf(spec.engine, '');
     this.maxConcurrency = spec.maxConcurrency;
     this.policy = policy;
@@ -62,6 +62,20 @@ export class Worker {
     return this.dialect.engine;
   }
 
+  /** Requests sent there and not ended. */
+  get running(): number {
+    return this.book.running;
+  }
+
+  /** Of these, those without a first token. */
+  get waiting(): number {
+    return this.book.running - this.book.decoding;
+  }
+
+  get breakerOpen(): boolean {
+    return isOpen(this.breaker, this.nowMs());
+  }
+
   /** The only way a worker's state changes: counted and logged in one place. */
   transition(to: WorkerState, why: string): void {
     if (this.state === to) return;
@@ -70,29 +84,19 @@ export class Worker {
     this.hooks.transition(this, from, to, why);
   }
 
-  /** Books a request that is about to be sent. */
-  begin(promptTokens: number): Ticket {
-    this.running++;
-    this.waiting++;
-    this.pendingPrefillTokens += promptTokens;
+  /** The ticket of a request that is booked and about to be sent. */
+  begin({ firstToken, assumeStarted, end }: Booking): Ticket {
     this.note('sent');
-    let prefilling = true;
-    let open = true;
-    const firstToken = (): void => {
-      if (!prefilling) return;
-      prefilling = false;
-      this.waiting--;
-      this.pendingPrefillTokens -= promptTokens;
-    };
+    let isOpen = true;
     return {
       worker: this.url,
       dialect: this.dialect,
       firstToken,
-      end: () => {
-        if (!open) return;
-        open = false;
-        firstToken();
-        this.running--;
+      assumeStarted,
+      end: (counts: ClosingCounts | null) => {
+        if (!isOpen) return;
+        isOpen = false;
+        end(counts);
         this.note('abandoned');
       },
     };
@@ -113,10 +117,10 @@ export class Worker {
       models: this.models,
       maxModelLen: this.maxModelLen,
       state: this.state,
-      breakerOpen: isOpen(this.breaker, this.nowMs()),
+      breakerOpen: this.breakerOpen,
       running: this.running,
       waiting: this.waiting,
-      pendingPrefillTokens: this.pendingPrefillTokens,
+      pendingPrefillTokens: this.book.pendingPrefillTokens,
       kvUsage: this.gauges.kvUsage,
       maxConcurrency: this.maxConcurrency,
     };

@@ -3,11 +3,11 @@ import type { ServerResponse } from 'node:http';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { Outcome } from '@tollgate/shared/domain/outcome';
 import type { Clock } from '@tollgate/shared/runtime/clock';
-import type { AnswerForm } from '../answer-form.ts';
 import type { Admission, RequestContext } from '../context.ts';
 import type { ChatRequest } from '../contract/request.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Ticket } from '../fleet/worker.ts';
+import type { Routed } from '../routing/picker.ts';
 import type { EngineConstraint } from '../schema-gate/constraint.ts';
 import { abortAtWorker } from '../upstream/abort.ts';
 import { chatBody, type RequestText } from '../upstream/body.ts';
@@ -66,6 +66,7 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
   const { request, text, admission } = ctx;
   if (!request || !text || !admission) throw new AppError('internal_error', { internal: 'deliver before admit' });
   let relay: Relay | null = null;
+  let ticket: Ticket | null = null;
   let stopped: 'hold_lost' | 'drained' | null = null;
   const client = new ClientSide(response, parts.limits.slowReaderMs, {
     gone: () => relay?.clientGone(),
@@ -74,10 +75,11 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
   const failedWorkers: string[] = [];
   let failure: WorkerFailure | null = null;
   try {
+    const routed = route(ctx, text, admission, parts);
     for (;;) {
       if (client.isGone) throw new ClientLeft('client_gone');
       if (stopped) throw new AppError('shutting_down');
-      const ticket = take(ctx, failedWorkers, failure, parts);
+      ticket = take(ctx, routed, failedWorkers, failure, parts);
       if (!ctx.dispatched) {
         ctx.dispatched = true;
         parts.dispatched(ctx, (reason) => {
@@ -85,7 +87,7 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
           relay?.stop(reason, 'stopped by this router');
         });
       }
-      const constraint = ctx.form === null ? UNCONSTRAINED : await constraintOf(ctx.form, ticket);
+      const constraint = ctx.form === null ? UNCONSTRAINED : await ctx.form.constraintFor(ticket.dialect);
       relay = send(ctx, request, text, admission, constraint, ticket, client, parts);
       const end = await relay.end;
       noteForm(ctx, end, parts.metrics);
@@ -99,21 +101,12 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
       if (blamesWorker(failure)) failedWorkers.push(ticket.worker);
     }
   } finally {
+    ticket?.end(null);
     client.release();
   }
 }
 
 const UNCONSTRAINED: EngineConstraint = {};
-
-/** What this worker is told of the form, in its dialect; most often it is known already. */
-async function constraintOf(form: AnswerForm, ticket: Ticket): Promise<EngineConstraint> {
-  try {
-    return await form.constraintFor(ticket.dialect);
-  } catch (error) {
-    ticket.end();
-    throw error;
-  }
-}
 
 function noteForm({ form, finishReason }: RequestContext, end: AttemptEnd, metrics: DeliverMetrics): void {
   if (form === null) return;
@@ -121,14 +114,32 @@ function noteForm({ form, finishReason }: RequestContext, end: AttemptEnd, metri
   else if (end.kind === 'failed') metrics.structured(form.verdict, end.failure.reason);
 }
 
+/** The request in the router's terms: the same for both attempts. */
+function route(
+  ctx: RequestContext,
+  text: RequestText,
+  { intent, outputLimit }: Admission,
+  parts: DeliverParts,
+): Routed {
+  return parts.fleet.route({
+    id: ctx.requestId,
+    model: intent.model,
+    accountId: intent.accountId,
+    text,
+    promptBytes: ctx.promptBytes,
+    maxOutputTokens: outputLimit,
+    salt: parts.cacheSalt(intent.accountId),
+  });
+}
+
 function take(
   ctx: RequestContext,
+  routed: Routed,
   failedWorkers: readonly string[],
   failure: WorkerFailure | null,
   parts: DeliverParts,
 ): Ticket {
-  const request = { model: ctx.request!.model, promptTokens: Math.ceil(ctx.promptBytes / 4) };
-  const ticket = parts.fleet.take(request, failedWorkers);
+  const ticket = parts.fleet.take(routed, failedWorkers);
   if (ticket === null) {
     // Nobody else is there for a second try: the first failure is what the client hears.
     if (failure !== null) throw failed(ctx, failure);

@@ -69,6 +69,95 @@ export class PeakEwma {
   }
 }
 
+/** Weight of one first token, as an exponent: a hundred odd ones, not one, change the pace. */
+const PACE_WEIGHT = 0.05;
+const PACE_MOST = 20;
+/** One sample counts as at most this far off. */
+const PACE_SAMPLE_MOST = 5;
+/** A hit of less than this share of the promise means that blocks are gone. */
+const HIT_KEPT = 0.5;
+const MIRROR_SHRINK = 0.9;
+const MIRROR_GROW = 1.005;
+const MIRROR_LEAST = 0.2;
+
+/** What a worker's answers have taught of it: how fast it is, and how much of its cache lasts. */
+export class Learned {
+  /** KV blocks as the worker itself tells. */
+  toldBlocks: number;
+  /** Share of them that the mirror may fill. */
+  mirrorShare = 1;
+  private readonly base: EngineEstimate;
+  /** Time that it takes, per time that `base` expects. */
+  private pace = 1;
+  private tellsHits = false;
+
+  constructor(base: EngineEstimate, toldBlocks: number) {
+    this.base = base;
+    this.toldBlocks = toldBlocks;
+  }
+
+  get mirrorBlocks(): number {
+    return this.toldBlocks * this.mirrorShare;
+  }
+
+  /** Time to the first token, seen per expected, of a request that was alone; answers the new estimate. */
+  observePace(ratio: number): EngineEstimate {
+    const sample = Math.min(PACE_SAMPLE_MOST, Math.max(1 / PACE_SAMPLE_MOST, ratio));
+    this.pace = Math.min(PACE_MOST, Math.max(1 / PACE_MOST, this.pace * sample ** PACE_WEIGHT));
+    const { base, pace } = this;
+    return {
+      prefillMsPerToken: base.prefillMsPerToken * pace,
+      prefillMsPerPair: base.prefillMsPerPair * pace,
+      stepBaseMs: base.stepBaseMs * pace,
+      stepExpertMs: base.stepExpertMs * pace,
+      stepMsPerSequence: base.stepMsPerSequence * pace,
+      stepMsPerKvToken: base.stepMsPerKvToken * pace,
+      untouched: base.untouched,
+    };
+  }
+
+  /** Cached tokens as reported; null while the worker never told any (vLLM tells them only when asked to at start). */
+  reportedHit(cachedTokens: number | null): number | null {
+    if (cachedTokens !== null && cachedTokens > 0) this.tellsHits = true;
+    return this.tellsHits ? cachedTokens : null;
+  }
+
+  /** Shares of a prompt: promised by the mirror and found by the worker. True when the mirror's size changed. */
+  observeHit(promised: number, found: number): boolean {
+    const before = this.mirrorShare;
+    const kept = found >= promised * HIT_KEPT;
+    this.mirrorShare = kept ? Math.min(1, before * MIRROR_GROW) : Math.max(MIRROR_LEAST, before * MIRROR_SHRINK);
+    return this.mirrorShare !== before;
+  }
+}
+
+const FIRST_BYTES_PER_TOKEN = 4;
+/** The first guess weighs as much as one short prompt. */
+const FIRST_WEIGHT_TOKENS = 256;
+const BYTES_WEIGHT = 0.05;
+
+/** Bytes of prompt text per token, per model: the ratio of two means, so that long prompts count as long ones. */
+export class BytesPerToken {
+  private readonly means = new Map<string, { bytes: number; tokens: number }>();
+
+  of(model: string): number {
+    const mean = this.means.get(model);
+    return mean === undefined ? FIRST_BYTES_PER_TOKEN : mean.bytes / mean.tokens;
+  }
+
+  /** A prompt of so many bytes had so many tokens. Models are those of the catalogue: the map stays small. */
+  observe(model: string, bytes: number, tokens: number): void {
+    if (bytes <= 0 || tokens <= 0) return;
+    let mean = this.means.get(model);
+    if (mean === undefined) {
+      mean = { bytes: FIRST_BYTES_PER_TOKEN * FIRST_WEIGHT_TOKENS, tokens: FIRST_WEIGHT_TOKENS };
+      this.means.set(model, mean);
+    }
+    mean.bytes += BYTES_WEIGHT * (bytes - mean.bytes);
+    mean.tokens += BYTES_WEIGHT * (tokens - mean.tokens);
+  }
+}
+
 /** Mean output length per key (tenant and model), exponentially weighted; bounded in keys, least recently used out. */
 export class OutputLengths {
   private readonly means = new Map<string, number>();

@@ -6,7 +6,7 @@
  * An entry that is never ended would weigh on its worker for ever, the worst bug of such a design: `end` is called from
  * the pipeline's one `finally`, and the sums are recomputed to exactly zero when a worker's last entry ends.
  */
-import { type EngineEstimate, H100_FP8, OutputLengths, PeakEwma, prefillMs, stepMs } from './estimates.ts';
+import { type EngineEstimate, H100_FP8, Learned, OutputLengths, PeakEwma, prefillMs, stepMs } from './estimates.ts';
 import { type BlockHash, PrefixIndex } from './prefix-index.ts';
 
 /** What a policy may know of a request. */
@@ -31,14 +31,25 @@ export interface WorkerSpec {
   estimate?: EngineEstimate;
 }
 
+/** What an answer told at its end; null where it did not. */
+export interface Seen {
+  cachedTokens: number | null;
+  outputTokens: number | null;
+  /** As the engine counted them: the request's own figure is a guess from its length. */
+  promptTokens?: number | null;
+}
+
 interface Entry {
   worker: number;
   request: RoutingRequest;
+  hitTokens: number;
   uncachedTokens: number;
   prefillMs: number;
   dispatchedMs: number;
   predictedFirstTokenMs: number;
   depth: number;
+  /** Another prompt with the same start was being prefilled there: what it holds is not cached yet. */
+  hitIsPending: boolean;
   decoding: boolean;
 }
 
@@ -46,8 +57,9 @@ interface Entry {
 export interface WorkerBook {
   readonly index: number;
   readonly url: string;
-  readonly kvTokens: number;
-  readonly estimate: EngineEstimate;
+  kvTokens: number;
+  /** At the pace that this worker has shown. */
+  estimate: EngineEstimate;
   running: number;
   decoding: number;
   pendingPrefillTokens: number;
@@ -68,12 +80,21 @@ export interface FleetBookOptions {
 const REGRET_WEIGHT = 0.005;
 /** The list of seen blocks holds this many times the fleet's blocks. */
 const SEEN_FACTOR = 4;
+/** A first token after less computing than this tells of latencies, not of the prefill rate. */
+const PACE_TOKENS = 512;
 
 export class FleetBook {
   readonly workers: WorkerBook[] = [];
   readonly index = new PrefixIndex();
   readonly outputs = new OutputLengths();
   private readonly entries = new Map<string, Entry>();
+  private readonly learned: Learned[] = [];
+  /** Per worker: the first blocks of prompts that are being prefilled, with their number. */
+  private readonly prefilling: Map<BlockHash, number>[] = [];
+  /** Per worker: the request that came to it idle and is still alone there. */
+  private readonly alone: (Entry | null)[] = [];
+  private hitErrorSum = 0;
+  private hitReports = 0;
   private readonly seen = new Map<BlockHash, true>();
   private seenCapacity = 0;
   private readonly blockTokens: number;
@@ -85,12 +106,17 @@ export class FleetBook {
   }
 
   addWorker(spec: WorkerSpec): WorkerBook {
-    const index = this.index.addWorker(spec.kvTokens / this.blockTokens);
+    const blocks = spec.kvTokens / this.blockTokens;
+    const index = this.index.addWorker(blocks);
+    const estimate = spec.estimate ?? H100_FP8;
+    this.learned.push(new Learned(estimate, blocks));
+    this.prefilling.push(new Map());
+    this.alone.push(null);
     const worker: WorkerBook = {
       index,
       url: spec.url,
       kvTokens: spec.kvTokens,
-      estimate: spec.estimate ?? H100_FP8,
+      estimate,
       running: 0,
       decoding: 0,
       pendingPrefillTokens: 0,
@@ -101,9 +127,25 @@ export class FleetBook {
       health: new PeakEwma(),
     };
     this.workers.push(worker);
-    this.seenCapacity += Math.ceil((SEEN_FACTOR * spec.kvTokens) / this.blockTokens);
+    this.sizeSeen();
     this.depthsBuffer = new Uint32Array(this.workers.length);
     return worker;
+  }
+
+  /** The worker told how large its cache is; `blockTokens` as prompts of its model are cut now. */
+  setKvTokens(workerIndex: number, kvTokens: number, blockTokens: number): void {
+    this.workers[workerIndex]!.kvTokens = kvTokens;
+    const learned = this.learned[workerIndex]!;
+    learned.toldBlocks = kvTokens / blockTokens;
+    this.index.setCapacity(workerIndex, learned.mirrorBlocks);
+    this.sizeSeen();
+  }
+
+  /** The worker restarted or is gone: its cache is empty. */
+  forget(workerIndex: number): void {
+    this.index.clear(workerIndex);
+    this.learned[workerIndex]!.mirrorShare = 1;
+    this.index.setCapacity(workerIndex, this.learned[workerIndex]!.mirrorBlocks);
   }
 
   /** Cached prompt tokens per worker index, by the mirror; valid until the next call. */
@@ -125,59 +167,81 @@ export class FleetBook {
     return this.regretShare;
   }
 
-  dispatch(request: RoutingRequest, workerIndex: number, nowMs: number): void {
+  /** Mean difference of the hit promised and the hit reported, as a share of the prompt; 0 before any report. */
+  get hitErrorShare(): number {
+    return this.hitReports === 0 ? 0 : this.hitErrorSum / this.hitReports;
+  }
+
+  /** Books a request; answers after how many milliseconds its first token should come. */
+  dispatch(request: RoutingRequest, workerIndex: number, nowMs: number): number {
     const worker = this.workers[workerIndex]!;
     const depth = this.index.depth(workerIndex, request.blocks);
     const hit = Math.min(depth * request.blockTokens, Math.max(0, request.promptTokens - 1));
     const uncached = request.promptTokens - hit;
     const ms = prefillMs(worker.estimate, uncached, request.promptTokens);
     this.noteRegret(request, depth, uncached);
-    this.entries.set(request.id, {
+    const entry: Entry = {
       worker: workerIndex,
       request,
+      hitTokens: hit,
       uncachedTokens: uncached,
       prefillMs: ms,
       dispatchedMs: nowMs,
       predictedFirstTokenMs:
         worker.pendingPrefillMs + ms + stepMs(worker.estimate, worker.decoding + 1, worker.heldTokens),
       depth,
+      hitIsPending: this.countPrefilling(workerIndex, request, 1) > 1,
       decoding: false,
-    });
+    };
+    this.entries.set(request.id, entry);
+    this.alone[workerIndex] = worker.running === 0 ? entry : null;
     worker.running++;
     worker.pendingPrefillTokens += uncached;
     worker.pendingPrefillMs += ms;
     worker.heldTokens += request.promptTokens;
     this.index.touch(workerIndex, request.blocks);
+    return entry.predictedFirstTokenMs;
   }
 
+  /** The first token is here. It tells the worker's health, and its pace when nothing else ran there. */
   firstToken(id: string, nowMs: number): void {
     const entry = this.entries.get(id);
     if (!entry || entry.decoding) return;
     const worker = this.workers[entry.worker]!;
+    this.prefilled(entry, worker);
     entry.decoding = true;
     worker.decoding++;
-    worker.pendingPrefillTokens -= entry.uncachedTokens;
-    worker.pendingPrefillMs -= entry.prefillMs;
-    worker.health.observe((nowMs - entry.dispatchedMs) / Math.max(1, entry.predictedFirstTokenMs), nowMs);
+    const ratio = (nowMs - entry.dispatchedMs) / Math.max(1, entry.predictedFirstTokenMs);
+    worker.health.observe(ratio, nowMs);
+    const tells = entry.request.blocks.length > 0 && entry.uncachedTokens >= PACE_TOKENS;
+    if (tells && this.alone[entry.worker] === entry) worker.estimate = this.learned[entry.worker]!.observePace(ratio);
+  }
+
+  /** The first token must have been made by now, though an answer that comes whole does not show it. */
+  assumeFirstToken(id: string): void {
+    const entry = this.entries.get(id);
+    if (!entry || entry.decoding) return;
+    const worker = this.workers[entry.worker]!;
+    this.prefilled(entry, worker);
+    entry.decoding = true;
+    worker.decoding++;
   }
 
   /**
    * The request is over, however it ended. `cachedTokens` as the worker reported them correct the mirror; null when
    * it did not say. `outputTokens` null when it was cut.
    */
-  end(id: string, seen: { cachedTokens: number | null; outputTokens: number | null }): void {
+  end(id: string, seen: Seen): void {
     const entry = this.entries.get(id);
     if (!entry) return;
     this.entries.delete(id);
     const worker = this.workers[entry.worker]!;
     const { request } = entry;
+    if (this.alone[entry.worker] === entry) this.alone[entry.worker] = null;
     worker.running--;
     worker.heldTokens -= request.promptTokens;
     if (entry.decoding) worker.decoding--;
-    else {
-      worker.pendingPrefillTokens -= entry.uncachedTokens;
-      worker.pendingPrefillMs -= entry.prefillMs;
-    }
+    else this.prefilled(entry, worker);
     // Sums of fractions drift; an idle worker weighs exactly nothing.
     if (worker.running === 0) {
       worker.pendingPrefillMs = 0;
@@ -185,8 +249,52 @@ export class FleetBook {
       worker.heldTokens = 0;
     }
     if (seen.outputTokens !== null) this.outputs.observe(request.tenant, seen.outputTokens);
-    if (entry.decoding) this.index.touch(entry.worker, request.blocks);
-    else this.index.truncate(entry.worker, request.blocks, entry.depth);
+    const heldDepth = this.correct(entry, seen);
+    // A prompt that was answered lies in the cache now, whatever part of it did before.
+    if (entry.decoding || (seen.outputTokens ?? 0) > 0) this.index.touch(entry.worker, request.blocks);
+    else this.index.truncate(entry.worker, request.blocks, heldDepth);
+  }
+
+  /**
+   * Compares what the mirror promised with what the worker found. Much less: it evicts sooner than its figures say
+   * (answers and others' prompts fill it too), so that the mirror shrinks and its oldest blocks go; hits that were
+   * there let it grow again. Answers how many leading blocks the worker held.
+   */
+  private correct(entry: Entry, seen: Seen): number {
+    const learned = this.learned[entry.worker]!;
+    const reported = learned.reportedHit(seen.cachedTokens);
+    if (reported === null || entry.request.blocks.length === 0) return entry.depth;
+    const { promptTokens, blockTokens } = entry.request;
+    const foundShare = Math.min(1, reported / Math.max(1, seen.promptTokens ?? promptTokens));
+    const promisedShare = entry.hitTokens / Math.max(1, promptTokens);
+    this.hitErrorSum += Math.abs(foundShare - promisedShare);
+    this.hitReports++;
+    if (entry.depth === 0 || entry.hitIsPending) return entry.depth;
+    if (learned.observeHit(promisedShare, foundShare)) this.index.setCapacity(entry.worker, learned.mirrorBlocks);
+    return Math.min(entry.depth, Math.floor((foundShare * promptTokens) / blockTokens));
+  }
+
+  /** Its prefill weighs on the worker no more. */
+  private prefilled(entry: Entry, worker: WorkerBook): void {
+    worker.pendingPrefillTokens -= entry.uncachedTokens;
+    worker.pendingPrefillMs -= entry.prefillMs;
+    this.countPrefilling(entry.worker, entry.request, -1);
+  }
+
+  /** How many prompts with this one's first block are being prefilled there, after adding `step`. */
+  private countPrefilling(workerIndex: number, { blocks }: RoutingRequest, step: 1 | -1): number {
+    if (blocks.length === 0) return 0;
+    const prefilling = this.prefilling[workerIndex]!;
+    const count = (prefilling.get(blocks[0]!) ?? 0) + step;
+    if (count === 0) prefilling.delete(blocks[0]!);
+    else prefilling.set(blocks[0]!, count);
+    return count;
+  }
+
+  private sizeSeen(): void {
+    let blocks = 0;
+    for (const { toldBlocks } of this.learned) blocks += toldBlocks;
+    this.seenCapacity = Math.ceil(SEEN_FACTOR * blocks);
   }
 
   /** Live entries; 0 when nothing is in flight. */

@@ -6,6 +6,8 @@ import type { FleetBook, RoutingRequest, WorkerBook } from './fleet-book.ts';
  */
 export interface Policy {
   readonly name: string;
+  /** Never looks at a prompt's blocks: they need not be hashed for it. */
+  readonly prefixBlind?: true;
   pick(request: RoutingRequest, book: FleetBook, candidates: readonly WorkerBook[], context: PickContext): WorkerBook;
   /** Called for each request that this or another replica sent, after the book has taken it in. */
   onDispatch?(request: RoutingRequest, worker: WorkerBook): void;

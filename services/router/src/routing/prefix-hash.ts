@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 /**
  * A prompt as a chain of block hashes, without a tokenizer (routing notes 6.2): canonical bytes in the order in which a
  * chat template prints them, cut into blocks of 1 KiB (about 256 tokens of English), each hash depending on all before.
- * Raw JSON would not do: key order, white space and sampling fields must not change it. The salt is per account, so
+ * The client's JSON would not do: key order, white space and sampling fields must not change it. The salt is per account, so
  * that one tenant's prompts never match another's, neither in the engine's cache nor in ours.
  *
  * CRC-32 runs in native code at gigabytes per second; two different lanes are mixed into 53 bits. It is not keyed and
@@ -36,27 +36,25 @@ export function prefixChain(salt: string, bytes: Buffer): number[] {
   return hashes;
 }
 
-export interface PromptParts {
-  /** Tools as the client sent them; the template prints them first. */
-  tools?: unknown;
-  messages: readonly { role: string; content?: unknown; tool_calls?: unknown; name?: string; tool_call_id?: string }[];
+/** The prompt as the worker is sent it: JSON text made anew from the request model, so that equal prompts are equal bytes. */
+export interface PromptText {
+  /** The template prints tools first. */
+  tools: string | null;
+  /** A JSON array. */
+  messages: string;
 }
 
-const ROLE = Buffer.from([0x01]);
-const FIELD = Buffer.from([0x02]);
+/** Prompts up to this size are encoded into one buffer that is kept. */
+const SCRATCH_BYTES = 1024 * 1024;
+const scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 
-/** The bytes that stand for a prompt, in template order: tools, then each message's role, content and tool calls. */
-export function promptBytes(parts: PromptParts): Buffer {
-  const pieces: Buffer[] = [];
-  if (parts.tools !== undefined && parts.tools !== null) pieces.push(Buffer.from(JSON.stringify(parts.tools)), FIELD);
-  for (const message of parts.messages) {
-    pieces.push(ROLE, Buffer.from(message.role));
-    if (typeof message.content === 'string') pieces.push(FIELD, Buffer.from(message.content));
-    else if (message.content !== undefined && message.content !== null) {
-      pieces.push(FIELD, Buffer.from(JSON.stringify(message.content)));
-    }
-    if (message.tool_calls) pieces.push(FIELD, Buffer.from(JSON.stringify(message.tool_calls)));
-    if (message.tool_call_id) pieces.push(FIELD, Buffer.from(message.tool_call_id));
-  }
-  return Buffer.concat(pieces);
+/**
+ * The chain of a prompt: tools, then messages, encoded once. `bytes` is the length of both texts in UTF-8. The array's
+ * closing bracket is left out, so that a longer conversation begins with the bytes of the shorter one.
+ */
+export function promptChain(salt: string, { tools, messages }: PromptText, bytes: number): number[] {
+  const buffer = bytes <= SCRATCH_BYTES ? scratch : Buffer.allocUnsafe(bytes);
+  let end = tools === null ? 0 : buffer.write(tools, 0);
+  end += buffer.write(messages, end);
+  return prefixChain(salt, buffer.subarray(0, end - 1));
 }

@@ -23,7 +23,9 @@ export interface WorkerSnapshot {
 }
 
 /** The one word for "may receive traffic"; nothing else in the code spells this condition again. */
-export function isAvailable(worker: WorkerSnapshot): boolean {
+export function isAvailable(
+  worker: Pick<WorkerSnapshot, 'state' | 'breakerOpen' | 'running' | 'maxConcurrency'>,
+): boolean {
   const full = worker.maxConcurrency !== null && worker.running >= worker.maxConcurrency;
   return worker.state === 'ready' && !worker.breakerOpen && !full;
 }

@@ -1,3 +1,4 @@
+import { crc32 } from '@tollgate/shared/domain/key';
 import { prefillMs, stepMs } from '../estimates.ts';
 import type { Policy } from '../policy.ts';
 
@@ -10,7 +11,7 @@ import type { Policy } from '../policy.ts';
  * there, all of which a prefill stalls. rho: share of prompt tokens lately computed twice; when it is high, placement
  * matters more than queueing. D = step(n+1) + n x (step(n+1) - step(n)): what one token of this request costs itself and
  * the n that decode. Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of the prompt's
- * first block, so that replicas agree without talking.
+ * first block, so that replicas agree without talking; a prompt too short for a block goes anywhere.
  */
 export interface CostOptions {
   queueStall: number;
@@ -29,7 +30,7 @@ export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
       const hits = book.hitTokens(request);
       const output = book.expectedOutput(request);
       const regret = regretFactor * book.regret;
-      const first = request.blocks.length > 0 ? request.blocks[0]! : 0;
+      const first = request.blocks[0] ?? crc32(request.id);
       let best = candidates[0]!;
       let least = Number.POSITIVE_INFINITY;
       for (const worker of candidates) {

@@ -4,6 +4,7 @@ import { argmin, type Policy } from '../policy.ts';
 export function leastRequests(): Policy {
   return {
     name: 'least-requests',
+    prefixBlind: true,
     pick: (_request, _book, candidates, { random }) => argmin(candidates, (worker) => worker.running, random),
   };
 }

@@ -4,6 +4,7 @@ import { type Policy, twoRandom } from '../policy.ts';
 export function p2c(): Policy {
   return {
     name: 'p2c',
+    prefixBlind: true,
     pick(_request, _book, candidates, { random }) {
       const [a, b] = twoRandom(candidates, random);
       return b.running < a.running ? b : a;

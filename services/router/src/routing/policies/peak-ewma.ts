@@ -14,6 +14,7 @@ export function peakEwma(): Policy {
   const cost = (worker: WorkerBook) => read(worker) * (worker.running + 1);
   return {
     name: 'peak-ewma',
+    prefixBlind: true,
     pick(_request, _book, candidates, { random }) {
       const [a, b] = twoRandom(candidates, random);
       return cost(b) < cost(a) ? b : a;

@@ -5,6 +5,7 @@ export function roundRobin(): Policy {
   let next = 0;
   return {
     name: 'round-robin',
+    prefixBlind: true,
     pick: (_request, _book, candidates) => candidates[next++ % candidates.length]!,
   };
 }
