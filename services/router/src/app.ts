@@ -237,6 +237,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
   const app = createRoutes({
     profiles,
+    hosts: config.TOLLGATE_CONTRACT_HOSTS,
     bodyLimitBytes: config.TOLLGATE_BODY_LIMIT_BYTES,
     open(profile, endpoint, clientRequestId) {
       const requestId = newId('req', requestBytes);

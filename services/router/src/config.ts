@@ -36,6 +36,19 @@ function workerList() {
   });
 }
 
+/** `api.example.com=dottxt,chat.example.com=dmind` -> host name to contract. */
+function hostList() {
+  return commaList().transform((parts, context): Map<string, string> => {
+    const hosts = new Map<string, string>();
+    for (const part of parts) {
+      const match = /^([a-z0-9.-]+)=([a-z][a-z0-9-]*)$/i.exec(part);
+      if (match !== null) hosts.set(match[1]!.toLowerCase(), match[2]!);
+      else context.addIssue({ code: 'custom', message: 'must be a list such as api.example.com=dottxt' });
+    }
+    return hosts;
+  });
+}
+
 export const routerShape = {
   TOLLGATE_ROUTER_LISTEN: listenAddress().default({ host: '127.0.0.1', port: 8080 }),
   /** Port of its own for /metrics, /healthz, /readyz. */
@@ -65,6 +78,8 @@ export const routerShape = {
   TOLLGATE_CONTRACTS: commaList().default([]),
   /** Folder of contract profiles; the product's own when absent. */
   TOLLGATE_CONTRACTS_DIR: z.string().min(1).optional(),
+  /** `host=contract`, comma-separated: at that host the contract needs no prefix in its path. */
+  TOLLGATE_CONTRACT_HOSTS: hostList().default(new Map()),
   TOLLGATE_BODY_LIMIT_BYTES: integer(1_024, 1_073_741_824).default(4_194_304),
   TOLLGATE_CREDIT_WAIT_MS: integer(0, 60_000).default(500),
   TOLLGATE_REDIS_DEADLINE_MS: integer(1, 60_000).default(50),

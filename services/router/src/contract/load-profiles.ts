@@ -71,7 +71,7 @@ export function readProfileFiles(folder: string): { files: Map<string, ProfileFi
     if (merged === null) continue;
     const parsed = profileFile.safeParse(merged);
     if (!parsed.success) {
-      for (const issue of parsed.error.issues) problems.push(`${name}: ${issue.path.join('.')}: ${issue.message}`);
+      for (const issue of parsed.error.issues) problems.push(`${[name, ...issue.path].join('.')}: ${issue.message}`);
     } else if (parsed.data.name !== name) problems.push(`${name}: name: must be that of its file`);
     else files.set(name, parsed.data);
   }

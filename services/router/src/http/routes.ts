@@ -7,7 +7,7 @@ import type { KeyRecord } from '@tollgate/shared/domain/key';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { authenticate, mayUseModel } from '../admission/authenticate.ts';
 import type { RequestContext } from '../context.ts';
-import type { ContractProfile } from '../contract/profile.ts';
+import { ContractError, type ContractProfile } from '../contract/profile.ts';
 import { type PipelineParts, serveChat } from '../pipeline.ts';
 import { readJson } from './body.ts';
 import { sendError } from './error-response.ts';
@@ -16,6 +16,8 @@ import { commonHeaders } from './headers.ts';
 export interface RouteParts {
   /** The first is the one that strangers' addresses are answered by. */
   profiles: readonly ContractProfile[];
+  /** Host name -> contract that is served there without its prefix. */
+  hosts: ReadonlyMap<string, string>;
   pipeline: PipelineParts;
   bodyLimitBytes: number;
   /** Opens the context of a request. */
@@ -34,6 +36,7 @@ export function createRoutes(parts: RouteParts): Express {
   // A query string means nothing here; not parsing it saves work.
   app.set('query parser', false);
 
+  if (parts.hosts.size > 0) app.use(contractOfHost(parts));
   for (const profile of parts.profiles) addContract(app, profile, parts);
   app.get('/healthz', (_req, res) => text(res, 200, 'ok\n'));
   app.get('/readyz', (_req, res) => {
@@ -55,6 +58,24 @@ export function createRoutes(parts: RouteParts): Express {
   });
   return app;
 }
+
+/** At a contract's own host its paths begin without the prefix: they are read as if it were there. */
+function contractOfHost({ hosts, profiles }: RouteParts): (req: Request, res: Response, next: NextFunction) => void {
+  const prefixes = new Map<string, string>();
+  for (const [host, name] of hosts) {
+    const profile = profiles.find((entry) => entry.name === name);
+    if (profile === undefined) throw new ContractError([`${host}: the contract ${name} is not served`]);
+    prefixes.set(host, profile.prefix);
+  }
+  return (req, _res, next) => {
+    const prefix = prefixes.get((req.headers.host ?? '').toLowerCase().replace(/:\d+$/, ''));
+    if (prefix && !OWN.has(req.path)) req.url = prefix + req.url;
+    next();
+  };
+}
+
+/** Addresses of the router itself, the same at every host. */
+const OWN = new Set(['/healthz', '/readyz']);
 
 /** The addresses of one contract. */
 function addContract(app: Express, profile: ContractProfile, parts: RouteParts): void {
