@@ -180,6 +180,18 @@ describe('a stream under a schema', () => {
     expect(read(Buffer.from(sglangStream(BAD, '', [])), [], { checks: checks('pass') }).reader.isWhole).toBe(true);
   });
 
+  test('of a tool: arguments that its parameters do not allow never end as a call', () => {
+    const strict = { ...checks(), constrained: false, tools: new Map([['go', document]]) };
+    const ending = (args: readonly string[]) =>
+      read(Buffer.from(sglangStream([], '', args)), [], { checks: strict }).reader;
+    expect(ending(['{"a"', ':"x"}']).isWhole).toBe(true);
+    expect(ending(['{"a"', ':1}']).fault).toMatchObject({
+      kind: 'invalid_output',
+      violation: { pointer: '/a', keyword: 'type' },
+    });
+    expect(ending(['{"a"', ':']).finishReasons).toEqual(['length']);
+  });
+
   test('with white space without end is stopped long before the output limit', () => {
     const { reader } = read(Buffer.from(sglangStream(['{"a":', ...Array(50).fill('\n'.repeat(20))], '', [])), [], {
       checks: checks(),
