@@ -129,7 +129,8 @@ describe('a client that waits', () => {
   test('3.13 is let go at the end of the time, with an error', async () => {
     await fault('hang;at=headers;times=1');
     const answer = await waiting('{ afterMs: 1, everyMs: 1, totalMs: 600 }', {});
-    expect((await answer.json()).error.message.length).toBeGreaterThan(0);
+    const { error } = (await answer.json()) as { error: { message: string } };
+    expect(error.message.length).toBeGreaterThan(0);
     expect(loadProfiles({ docsBase: '' }).find(({ name }) => name === 'dmind')?.keepAlive?.totalMs).toBe(1_800_000);
   });
 });
