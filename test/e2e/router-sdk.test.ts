@@ -1,5 +1,5 @@
 /** The official OpenAI SDK in front, a router, a worker behind: what a customer sees. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import type { RunningRouter } from '@tollgate/router/app';
 import { NO_LIMITS } from '@tollgate/shared/domain/limits';
@@ -14,6 +14,9 @@ import {
   startSurroundings,
   type TestKey,
 } from './router-kit.ts';
+
+// The first schema loads a grammar engine on both sides; a busy machine takes its time.
+jest.setTimeout(60_000);
 
 const SCHEMA = {
   type: 'object',
