@@ -30,7 +30,7 @@ export interface Results {
     leave?: BySubject<Distribution & { missed: number }>;
     redis?: { requests: number; before: Distribution; mean: number; commands: Record<string, number> };
     revoke?: Distribution;
-    pick?: { workers: number; promptTokens: number; pickUs: Distribution; hashUs: Distribution };
+    pick?: { workers: number; promptTokens: number; pickUs: Distribution; hashUs: Distribution; bothUs: Distribution };
   };
 }
 
@@ -134,8 +134,8 @@ export function rows({ measures: m }: Results): Row[] {
     all.push({
       what: `pick, ${m.pick.workers} workers, ${m.pick.promptTokens / 1024}k-token prompt`,
       target: 'p99 <= 200 us',
-      seen: `p50 ${text(m.pick.pickUs.p50, 0)}, p99 ${text(m.pick.pickUs.p99, 0)} us (hashing the prompt: p99 ${text(m.pick.hashUs.p99, 0)} us)`,
-      met: m.pick.pickUs.p99 <= 200,
+      seen: `p50 ${text(m.pick.bothUs.p50, 0)}, p99 ${text(m.pick.bothUs.p99, 0)} us (of it hashing the prompt: p99 ${text(m.pick.hashUs.p99, 0)} us)`,
+      met: m.pick.bothUs.p99 <= 200,
       beside: '',
     });
   }
