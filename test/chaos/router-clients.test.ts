@@ -86,7 +86,7 @@ describe('a client that leaves', () => {
       await around.drain();
       await router.stop();
     },
-    counts(60_000, 300_000),
+    counts(90_000, 1_800_000),
   );
 
   test('a plain request: is billed the prompt as the tokenizer counts it, nothing else', async () => {
@@ -167,7 +167,9 @@ describe('slow readers', () => {
         closed.push(new Promise((resolve) => socket.on('close', () => resolve())));
       }
       // Asked, not running: on a busy machine the first may be cut before the last has begun.
-      await eventually('all streams have begun', () => asked === readers, { deadlineMs: 90_000 });
+      await eventually('all streams have begun', () => asked === readers, {
+        deadlineMs: counts(90_000, 900_000),
+      });
       await eventually('everything stands still', async () => {
         const before = sent;
         await new Promise((resolve) => setTimeout(resolve, 200));
@@ -198,6 +200,6 @@ describe('slow readers', () => {
       await around.drain();
       await router.stop();
     },
-    counts(60_000, 300_000),
+    counts(90_000, 1_800_000),
   );
 });
