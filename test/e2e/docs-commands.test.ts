@@ -16,8 +16,8 @@ const PAGES = ['README.md', ...readdirSync(`${ROOT}docs/how-to`).map((name) => `
 
 /** Pages whose commands need what a plain machine does not have, each with what stands for it. */
 const ELSEWHERE: Record<string, string> = {
-  'docs/how-to/install-kubernetes.md': 'a cluster: npm run test:helm',
-  'docs/how-to/upgrade.md': 'a cluster: npm run test:helm',
+  'docs/how-to/install-kubernetes.md': 'a cluster; what Helm makes of the chart: npm run test:helm',
+  'docs/how-to/upgrade.md': 'a cluster; what Helm makes of the chart: npm run test:helm',
   'docs/how-to/backup-restore.md': 'a Postgres server with its tools; the losses it names: test/chaos',
   'docs/how-to/redis-failover-drill.md':
     'a Redis with a replica: test/chaos/lease-machine, test/chaos/router-redis-loss',

@@ -4,6 +4,7 @@
 {{- $labels := dict "root" .root "component" .component -}}
 {{- with .at.ingress }}
 {{- if .enabled }}
+{{- if not .hosts }}{{ fail (printf "%s.ingress.hosts: name a host" $.component) }}{{ end }}
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -24,7 +25,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   rules:
-    {{- range (required (printf "%s.ingress.hosts: name a host" $.component) .hosts) }}
+    {{- range .hosts }}
     - host: {{ . | quote }}
       http:
         paths:
@@ -39,6 +40,7 @@ spec:
 {{- end }}
 {{- with .at.httpRoute }}
 {{- if .enabled }}
+{{- if not .parentRefs }}{{ fail (printf "%s.httpRoute.parentRefs: name a Gateway" $.component) }}{{ end }}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -52,7 +54,7 @@ metadata:
   {{- end }}
 spec:
   parentRefs:
-    {{- toYaml (required (printf "%s.httpRoute.parentRefs: name a Gateway" $.component) .parentRefs) | nindent 4 }}
+    {{- toYaml .parentRefs | nindent 4 }}
   {{- with .hostnames }}
   hostnames:
     {{- toYaml . | nindent 4 }}
