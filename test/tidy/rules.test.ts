@@ -156,7 +156,7 @@ describe('words', () => {
   });
 
   test('a registry or a path of one machine is found', () => {
-    const hosts = ['https://registry.npmjs.org/a', 'cd /work/main', '"/root/.npmrc"', 'see /home/ann/tollgate'];
+    const hosts = ['https://registry.packages.org/a', 'cd /work/x', '"/root/.npmrc"', 'see /home/ann/tollgate'];
     for (const text of hosts) expect(rules.checkPlaces([file('docs/a.md', text)], [])).toHaveLength(1);
     for (const text of ['services/work/main', 'https://example.com/home/a/', 'network/root/x']) {
       expect(rules.checkPlaces([file('docs/a.md', text)], [])).toEqual([]);

@@ -137,7 +137,7 @@ export function checkLength(
 /** A clone must work anywhere: no package registry's address, no path of the machine where it was written. */
 export function checkPlaces(files: readonly SourceFile[], foreign: readonly Exception[]): Violation[] {
   const place =
-    /\bregistry\.(?:npmjs\.org|yarnpkg\.com|npmmirror\.com)|\bartifactory\b|(?<![\w.:-])\/(?:root|work)\/[\w.-]|(?<![\w.:/-])\/(?:home|Users)\/[a-z]\w*\//gi;
+    /\bregistry\.(?!example\b)[\w-]+\.(?:org|com|net)\b|\bartifactory\b|(?<![\w.:-])\/(?:root|work)\/[\w.-]|(?<![\w.:/-])\/(?:home|Users)\/[a-z]\w*\//gi;
   return files
     .filter(({ path }) => !foreign.some((exception) => covers(exception, path)))
     .flatMap((file) => matches(file, file.text, place, (found) => `a place of one machine: ${found}`));
