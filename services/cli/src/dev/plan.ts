@@ -205,6 +205,8 @@ export function plans(input: PlanInput) {
           TOLLGATE_ROUTER_ID: 'dev-1',
           TOLLGATE_SPOOL_DIR: home.spool,
           TOLLGATE_WORKERS: addresses.workers.map(urlOf).join(','),
+          // An error's doc_url opens the console's page about it.
+          TOLLGATE_ERROR_DOCS_URL: `${urlOf(addresses.console)}/docs/errors`,
           // A laptop that builds something beside is slower than a server; waiting beats refusing there.
           TOLLGATE_REDIS_DEADLINE_MS: '1000',
           TOLLGATE_CREDIT_WAIT_MS: '5000',
