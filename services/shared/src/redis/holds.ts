@@ -18,32 +18,32 @@ import {
 /** Beats per script call: a call stays well below a millisecond. */
 const BEATS_PER_CALL = 64;
 
-export async function settle(context: MoneyContext, input: SettleInput): Promise<SettleResult> {
+/** The KEYS of `settle` and of `reap`: whoever ends a hold with a bill touches the same things. */
+function billingKeys(context: MoneyContext, input: SettleInput | ReapInput): string[] {
   const { keys, scopes } = places(context, input);
-  const reply = (await call(
-    context,
-    'settle',
-    [
-      keys.state,
-      keys.lease(input.accountId),
-      keys.hold(input.requestId),
-      keys.holds,
-      keys.outbox,
-      ...scopes.limits,
-      ...scopes.live,
-    ],
-    [
-      input.requestId,
-      input.routerId,
-      input.leaseId,
-      moneyArg(input.amountNusd),
-      input.tokens,
-      input.record,
-      ...capFields(input.keyId),
-      TOMBSTONE_MS,
-      context.freshText(),
-    ],
-  )) as [SettleResult['how'], string, string, string, number];
+  return [
+    keys.state,
+    keys.lease(input.accountId),
+    keys.hold(input.requestId),
+    keys.holds,
+    keys.outbox,
+    ...scopes.limits,
+    ...scopes.live,
+  ];
+}
+
+export async function settle(context: MoneyContext, input: SettleInput): Promise<SettleResult> {
+  const reply = (await call(context, 'settle', billingKeys(context, input), [
+    input.requestId,
+    input.routerId,
+    input.leaseId,
+    moneyArg(input.amountNusd),
+    input.tokens,
+    input.record,
+    ...capFields(input.keyId),
+    TOMBSTONE_MS,
+    context.freshText(),
+  ])) as [SettleResult['how'], string, string, string, number];
   return { how: reply[0], streamId: reply[1], history: `${reply[2]}:${reply[3]}`, confirmed: reply[4] === 1 };
 }
 
@@ -58,33 +58,19 @@ export async function voidHold(context: MoneyContext, input: VoidInput): Promise
 }
 
 export async function reap(context: MoneyContext, input: ReapInput): Promise<ReapResult> {
-  const { keys, scopes } = places(context, input);
-  return (await call(
-    context,
-    'reap',
-    [
-      keys.state,
-      keys.lease(input.accountId),
-      keys.hold(input.requestId),
-      keys.holds,
-      keys.outbox,
-      ...scopes.limits,
-      ...scopes.live,
-    ],
-    [
-      input.requestId,
-      input.routerId,
-      input.leaseId,
-      moneyArg(input.amountNusd),
-      input.tokens,
-      input.record ?? '',
-      ...capFields(input.keyId),
-      TOMBSTONE_MS,
-      context.freshText(),
-      input.history,
-      input.expectedBeats,
-    ],
-  )) as ReapResult;
+  return (await call(context, 'reap', billingKeys(context, input), [
+    input.requestId,
+    input.routerId,
+    input.leaseId,
+    moneyArg(input.amountNusd),
+    input.tokens,
+    input.record ?? '',
+    ...capFields(input.keyId),
+    TOMBSTONE_MS,
+    context.freshText(),
+    input.history,
+    input.expectedBeats,
+  ])) as ReapResult;
 }
 
 /** All beats must belong to `bucket`. Answers in the same order. */
