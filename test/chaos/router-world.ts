@@ -1,10 +1,10 @@
 /** Metering on real Redis and PostgreSQL, a worker, a funded key: what a router needs to be tested with real money. */
+
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import { type RunningRouter, startRouter } from '@tollgate/router/app';
 import { routerShape } from '@tollgate/router/config';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import { type KeyRecord, mintKey } from '@tollgate/shared/domain/key';
-import { NO_LIMITS } from '@tollgate/shared/domain/limits';
 import { ConsoleDirectory } from '@tollgate/shared/redis/console-directory';
 import { keyDigest } from '@tollgate/shared/redis/digest';
 import { globalKeys } from '@tollgate/shared/redis/keys';
@@ -12,6 +12,7 @@ import { parseConfig } from '@tollgate/shared/runtime/config';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import { systemRandom } from '@tollgate/shared/runtime/random';
 import { eventually } from '@tollgate/shared/testkit/eventually';
+import { keyRecord } from '@tollgate/shared/testkit/key-record';
 import { PEPPER } from '../e2e/router-kit.ts';
 import { BUCKETS, MODEL, PRICE, startWorld, type TestAccount, type World } from './metering-harness.ts';
 
@@ -75,25 +76,7 @@ export async function startRouterWorld(speed: number): Promise<RouterWorld> {
     env,
     async key({ account, key }) {
       const { text } = mintKey((count) => systemRandom.bytes(count));
-      const record: KeyRecord = {
-        keyId: key,
-        accountId: account,
-        projectId: null,
-        userId: null,
-        kind: 'api',
-        models: null,
-        scopes: [],
-        allowGrammars: false,
-        limits: NO_LIMITS,
-        accountLimits: NO_LIMITS,
-        modelLimits: {},
-        capDayNusd: null,
-        capMonthNusd: null,
-        expiresAtMs: null,
-        revokedAtMs: null,
-        accountFrozen: false,
-        weight: 1,
-      };
+      const record: KeyRecord = keyRecord(key, account);
       published.push({ digest: keyDigest(text, PEPPER), record });
       await republish();
       return text;

@@ -1,4 +1,5 @@
 /** A router with all its surroundings for tests: real Redis, workers, a key, and credit that a test grants by hand. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,9 +7,8 @@ import { type RunningRouter, startRouter } from '@tollgate/router/app';
 import { routerShape } from '@tollgate/router/config';
 import { parseUsageRecord } from '@tollgate/shared/contracts/money';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
-import type { AccountId, KeyId, LeaseId } from '@tollgate/shared/domain/ids';
+import type { AccountId, LeaseId } from '@tollgate/shared/domain/ids';
 import { type KeyRecord, mintKey } from '@tollgate/shared/domain/key';
-import { NO_LIMITS } from '@tollgate/shared/domain/limits';
 import type { UsageRecord } from '@tollgate/shared/domain/usage';
 import { ConsoleDirectory } from '@tollgate/shared/redis/console-directory';
 import { keyDigest } from '@tollgate/shared/redis/digest';
@@ -18,6 +18,7 @@ import { parseConfig } from '@tollgate/shared/runtime/config';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import { systemRandom } from '@tollgate/shared/runtime/random';
 import { eventually } from '@tollgate/shared/testkit/eventually';
+import { keyRecord } from '@tollgate/shared/testkit/key-record';
 import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
 
 export const PEPPER = 'a pepper for tests only, long enough';
@@ -90,26 +91,7 @@ export async function startSurroundings(models: readonly CatalogModel[] = [CATAL
     folder,
     async key(change = {}) {
       const minted = mintKey((count) => systemRandom.bytes(count));
-      const record: KeyRecord = {
-        keyId: `key_${minted.publicId}` as KeyId,
-        accountId: `acct_${minted.publicId}` as AccountId,
-        projectId: null,
-        userId: null,
-        kind: 'api',
-        models: null,
-        scopes: [],
-        allowGrammars: false,
-        limits: NO_LIMITS,
-        accountLimits: NO_LIMITS,
-        modelLimits: {},
-        capDayNusd: null,
-        capMonthNusd: null,
-        expiresAtMs: null,
-        revokedAtMs: null,
-        accountFrozen: false,
-        weight: 1,
-        ...change,
-      };
+      const record: KeyRecord = keyRecord(`key_${minted.publicId}`, `acct_${minted.publicId}`, change);
       const digest = keyDigest(minted.text, PEPPER);
       await directory.publishKeys([{ digest, record }]);
       return { text: minted.text, record, digest };

@@ -2,6 +2,7 @@
  * Clients, an operator and trouble, all at once, against the router's own admission, metering's own keeper, a real Redis and a
  * real PostgreSQL. Writes down what was asked, answered, held, settled and credited, and when.
  */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeUsageRecord } from '@tollgate/shared/contracts/money';
 import { LedgerStore } from '@tollgate/shared/db/ledger-store';
@@ -9,7 +10,6 @@ import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import { clampFloor } from '@tollgate/shared/domain/credit';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
-import { NO_LIMITS } from '@tollgate/shared/domain/limits';
 import type { Intent } from '@tollgate/shared/domain/usage';
 import { createRedis, RedisGuard, waitUntilReady } from '@tollgate/shared/redis/client';
 import { channels } from '@tollgate/shared/redis/keys';
@@ -19,6 +19,7 @@ import { systemClock } from '@tollgate/shared/runtime/clock';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
 import { eventually } from '@tollgate/shared/testkit/eventually';
+import { keyRecord } from '@tollgate/shared/testkit/key-record';
 import { admit } from '../../../services/router/src/admission/admit.ts';
 import { Answers } from '../../../services/router/src/admission/answers.ts';
 import { holdAmount } from '../../../services/router/src/admission/hold-bound.ts';
@@ -370,23 +371,5 @@ function place(ref: Pick<Intent, 'accountId' | 'keyId' | 'model'>) {
 }
 
 function keyOf({ account, key }: TestAccount): KeyRecord {
-  return {
-    keyId: key,
-    accountId: account,
-    projectId: null,
-    userId: null,
-    kind: 'api',
-    models: null,
-    scopes: [],
-    allowGrammars: false,
-    limits: NO_LIMITS,
-    accountLimits: NO_LIMITS,
-    modelLimits: {},
-    capDayNusd: null,
-    capMonthNusd: null,
-    expiresAtMs: null,
-    revokedAtMs: null,
-    accountFrozen: false,
-    weight: 1,
-  };
+  return keyRecord(key, account);
 }
