@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { accountId, isoTime, nusd, page, pageQuery, plainText, signedUsd, transactionId } from './common.ts';
+import { accountId, isoTime, nusd, page, pageQuery, plainText, signedUsd, timeInput, transactionId } from './common.ts';
+import { exportPaging } from './requests.ts';
 
 export const changeCredits = z
   .strictObject({
@@ -73,9 +74,17 @@ export const ledgerLine = z
   .meta({ id: 'LedgerTransaction' });
 export type LedgerLine = z.infer<typeof ledgerLine>;
 
-export const ledgerQuery = z.strictObject({
-  ...pageQuery,
+const ledgerFilters = {
   kind: z.enum(LEDGER_KINDS).optional(),
-});
+  view: z
+    .enum(['money', 'all'])
+    .optional()
+    .meta({ description: '`money`: grants, adjustments, refunds and settlements, without moves of leases; `all` when absent.' }),
+  from: timeInput.optional().meta({ format: 'date-time' }),
+  to: timeInput.optional().meta({ format: 'date-time' }),
+};
+export const ledgerQuery = z.strictObject({ ...pageQuery, ...ledgerFilters });
+export const ledgerExportQuery = z.strictObject({ ...exportPaging, ...ledgerFilters });
+export type LedgerExportQuery = z.output<typeof ledgerExportQuery>;
 export type LedgerQuery = z.output<typeof ledgerQuery>;
 export const ledgerPage = page('LedgerPage', ledgerLine);

@@ -26,6 +26,8 @@ const scopes = z
 const expiresAt = timeInput.nullable().optional().meta({ description: 'ISO 8601; null = never.', format: 'date-time' });
 const handle = z.string().regex(/^[0-9A-Za-z_-]{1,64}$/);
 
+const ipRange = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);
+
 const settings = {
   ...limitsInput,
   capDayUsd: usd.nullable().optional(),
@@ -34,6 +36,17 @@ const settings = {
   scopes,
   expiresAt,
   allowGrammars: z.boolean().optional().meta({ description: 'Whether it may send regexes and grammars.' }),
+  allowedIps: z
+    .array(ipRange)
+    .min(1)
+    .max(50)
+    .nullable()
+    .optional()
+    .meta({ description: 'Addresses or CIDR ranges it may be used from; null = any.', example: ['203.0.113.0/24'] }),
+  tags: z
+    .array(z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_.:-]{0,39}$/))
+    .max(10)
+    .optional(),
 };
 
 export const key = z
@@ -49,13 +62,19 @@ export const key = z
     models: z.array(z.string()).nullable(),
     scopes: z.array(z.string()),
     allowGrammars: z.boolean(),
+    allowedIps: z.array(z.string()).nullable(),
+    tags: z.array(z.string()),
+    createdBy: z.string().nullable().meta({ description: 'User id of whoever made it.' }),
     limits,
     capDayNusd: nusd.nullable(),
     capMonthNusd: nusd.nullable(),
+    spentDayNusd: nusd.meta({ description: 'Settled on the present UTC day.' }),
+    spentMonthNusd: nusd.meta({ description: 'Settled in the present UTC month.' }),
     createdAt: isoTime,
     expiresAt: isoTime.nullable(),
     revokedAt: isoTime.nullable(),
     rotatedFrom: z.string().nullable(),
+    rotatedTo: z.string().nullable().meta({ description: 'Its successor; both work until this one expires.' }),
     lastUsedAt: isoTime.nullable(),
   })
   .meta({ id: 'Key' });
@@ -109,7 +128,8 @@ export type RevokedKey = z.infer<typeof revokedKey>;
 
 export const listKeysQuery = z.strictObject({
   ...pageQuery,
-  accountId: accountId.optional(),
+  accountId: accountId.optional().meta({ description: 'Required unless you are an operator.' }),
+  kind: kind.optional(),
   state: z.enum(['live', 'expired', 'revoked']).optional(),
   search: plainText(100).optional().meta({ description: 'Part of the name, or the first characters of the key.' }),
 });
