@@ -36,6 +36,14 @@ export const bucketKeys = (bucket: number) => {
     outbox: `${tag}:outbox`,
     /** Hash: routerId -> `history|streamId`, the newest record of that router that Postgres holds. */
     confirm: `${tag}:confirm`,
+    /** Hash: what runs or ran under an Idempotency-Key (by its digest). TTL. */
+    repeat: (digest: string) => `${tag}:repeat:${digest}`,
+    /** List: the sealed parts of that answer. TTL. */
+    repeatParts: (digest: string) => `${tag}:repeat-parts:${digest}`,
+    /** Sorted set: digests of an account's kept answers by the time they expire (ms). TTL. */
+    repeatIndex: (accountId: string) => `${tag}:repeat-index:${accountId}`,
+    /** Hash: digest -> bytes kept, and `total`. TTL. */
+    repeatSizes: (accountId: string) => `${tag}:repeat-sizes:${accountId}`,
   };
 };
 
@@ -60,8 +68,12 @@ export const globalKeys = {
   fleet: 'tg:fleet',
   /** Set: worker URLs that an operator is draining. */
   draining: 'tg:draining',
-  /** Hash: worker URL -> JSON registration {atMs, ttlMs, ...}. */
+  /** Hash: worker URL -> JSON registration {url, engine, models?, leaving?, atMs, ttlMs}; alive while atMs changes. */
   workers: 'tg:workers',
+  /** Counter with TTL: attempts of one name (sign-in per e-mail digest and address). */
+  throttle: (name: string) => `tg:throttle:${name}`,
+  /** Stream: batches of refused requests (JSON lines) for the request log; bounded. */
+  refusals: 'tg:refusals',
 } as const;
 
 /** Pub/sub channels: hints only; each has a slower path that works when messages are lost. */
@@ -70,6 +82,8 @@ export const channels = {
   keyChanged: 'tg:key-changed',
   catalogChanged: 'tg:catalog-changed',
   fleetChanged: 'tg:fleet-changed',
+  /** Routers' bookkeeping for each other: `router/src/routing/replicas/protocol.ts`. */
+  routers: 'tg:routers',
   /** Payload: accountId that needs a lease or a refill. */
   need: 'tg:need',
   /** Payload: accountId whose lease or verdict is new. */
