@@ -19,6 +19,14 @@ export const ADVICE: Record<ErrorCode, Advice> = {
     what: 'The key had an expiry and it has passed. After a rotation the old key expires when its overlap ends.',
     todo: 'Use the newer key, or ask for one.',
   },
+  invalid_credentials: {
+    what: 'Signing in to the dashboard failed. Which part was wrong is not said, so that nobody can find out who has an account here.',
+    todo: 'Check the e-mail and the password, or the six digits of the authenticator app (its clock must be right). After several failures there is a pause.',
+  },
+  reauthentication_required: {
+    what: 'Keys and money may be changed for ten minutes after you last proved who you are; that time has passed. The session goes on.',
+    todo: 'Confirm with your password (and code), as the dashboard asks, and repeat. Scripts use the admin token or an API key.',
+  },
   account_frozen: {
     what: 'The operator froze the account that the key belongs to. All its keys are refused; nothing is deleted.',
     todo: 'Contact the operator.',
@@ -51,6 +59,14 @@ export const ADVICE: Record<ErrorCode, Advice> = {
     what: 'The JSON schema uses something that cannot be enforced while decoding, or is larger or deeper than allowed.',
     todo: 'The message has the JSON pointer and the keyword. Remove or rewrite that part.',
   },
+  endpoint_not_supported: {
+    what: 'The model exists, but none of its workers has this endpoint: a chat model makes no embeddings, and `/v1/responses` and `/v1/messages` are there only on workers that have them natively.',
+    todo: 'Use another endpoint with this model (`/v1/chat/completions` is everywhere), or another model with this endpoint. [Endpoints](../how-to/endpoints.md) has the table.',
+  },
+  service_unavailable: {
+    what: 'Usage, receipts, files, batches and vector stores are answered by services of their own behind the same host, and the one of this path is down, or this installation does not have it.',
+    todo: 'Retry after the time given. Chat and other generations go on meanwhile.',
+  },
   context_length_exceeded: {
     what: 'The prompt plus the output limit do not fit the context of the model.',
     todo: 'Shorten the messages or lower `max_completion_tokens`.',
@@ -78,6 +94,14 @@ export const ADVICE: Record<ErrorCode, Advice> = {
   conflict: {
     what: 'The request cannot be carried out on the present state: the thing exists already, was revoked, or was changed meanwhile.',
     todo: 'Read the thing again and decide. The message says what stands in the way.',
+  },
+  idempotency_key_reused: {
+    what: 'A request with this `Idempotency-Key` and another body (or another endpoint) was sent before. One key stands for one request.',
+    todo: 'Make a new key (a UUID) for each new request, and send the same body when you repeat one.',
+  },
+  answer_not_kept: {
+    what: 'The first request under this `Idempotency-Key` was run and billed, but its whole answer is not there: it was larger than what is kept, or the router that ran it died and was not replaced in time.',
+    todo: 'If you need the answer, send the request under a new key: it runs, and is billed, again. `GET /v1/requests/{id}` shows what the first one cost.',
   },
   insufficient_credits: {
     what: 'The account cannot pay for this request, not even in its shortest form. Running requests are counted in: this is not a passing shortage.',
@@ -107,9 +131,13 @@ export const ADVICE: Record<ErrorCode, Advice> = {
     what: 'No worker that serves this model is ready. Nothing was charged.',
     todo: 'Retry as `Retry-After` says. Operators: `tollgate workers list`.',
   },
+  poison_request: {
+    what: 'Two workers failed, one after the other, while they read this very request. It is not sent to a third one, and for ten minutes not again. Nothing was charged.',
+    todo: "Change the request: its schema, grammar, parameters or text. Operators: the workers' logs of that time tell what broke; `tollgate_poison_requests_total` counts them.",
+  },
   queue_full: {
-    what: 'All workers are busy and the line is full. Nothing was charged.',
-    todo: 'Retry as `Retry-After` says.',
+    what: 'All workers are busy, and the request could not wait: the queue is full (`metadata.reason` `full`), the account has too many requests in it (`account_full`), or no worker frees up in the time that the request may wait (`deadline`). Nothing was charged.',
+    todo: 'Retry as `Retry-After` says: it is how long the queue takes to drain at its present pace. `x-tollgate-max-queue-ms` sets how long a request may wait, `x-tollgate-priority: batch` lets work that is in no hurry wait behind the rest.',
   },
   credit_unavailable: {
     what: 'The credit of the account could not be checked in time. Nobody is served unpaid, so the request was refused. Nothing was charged.',
@@ -122,6 +150,10 @@ export const ADVICE: Record<ErrorCode, Advice> = {
   store_unavailable: {
     what: 'The store behind this service could not be reached. Nothing was charged.',
     todo: 'Retry. Operators: look at Redis (router) or Redis and Postgres (console).',
+  },
+  retrieval_unavailable: {
+    what: 'The request asked for grounding (`rag_params`), for files or for collections, and the service behind them did not answer in time. It is never answered without its passages. No chat completion was charged.',
+    todo: 'Retry as `Retry-After` says, or leave `rag_params` out. Operators: `tollgate serve retrieval` must run, reach Postgres (with pgvector), and a worker must serve the embeddings model.',
   },
   shutting_down: {
     what: 'This instance is being stopped and takes no new requests.',

@@ -4,6 +4,8 @@
  */
 export const OUTCOMES = [
   'served',
+  /** Answered from what was kept of the first request under the same Idempotency-Key; not billed. */
+  'replayed',
   'client_gone',
   'worker_lost',
   'worker_refused',
