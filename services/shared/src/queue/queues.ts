@@ -27,6 +27,15 @@ export const maintenanceQueue: QueueDefinition<{ task: MaintenanceTask }> = {
   keepFailed: 50,
 };
 
+/** One file of a collection to be read; `ref` names it, its bytes stay in the file store. */
+export const ingestQueue: QueueDefinition<{ storeId: string; fileId: string; ingestId: string }> = {
+  name: 'ingest',
+  attempts: 8,
+  backoffMs: 2_000,
+  keepCompleted: 0,
+  keepFailed: 0,
+};
+
 const KEEP_SECONDS = 7 * 86_400;
 const STACK_LINES = 5;
 

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { PGlite } from '@electric-sql/pglite';
+import { vector } from '@electric-sql/pglite-pgvector';
 import type { ListenAddress } from './config.ts';
 import { createPgliteWireServer } from './pglite-wire.ts';
 
@@ -23,7 +24,9 @@ export interface PgliteServer {
  */
 export async function openPgliteServer(options: { dataDir?: string; listen: ListenAddress }): Promise<PgliteServer> {
   const { dataDir, listen } = options;
-  const db = await (dataDir === undefined ? PGlite.create() : PGlite.create(dataDir));
+  // Offered to whoever asks with CREATE EXTENSION; costs nothing until then.
+  const extensions = { vector };
+  const db = await (dataDir === undefined ? PGlite.create({ extensions }) : PGlite.create(dataDir, { extensions }));
   const server = createPgliteWireServer(db);
   try {
     const listening = once(server, 'listening');

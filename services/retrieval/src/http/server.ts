@@ -1,0 +1,151 @@
+/** Retrieval's port: callers are services, each call says for whom. Express types end in this folder. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Identity, readIdentity } from '@tollgate/shared/contracts/internal';
+import { AppError, toAppError } from '@tollgate/shared/domain/errors';
+import { isId } from '@tollgate/shared/domain/ids';
+import type { Clock } from '@tollgate/shared/runtime/clock';
+import type { ListenAddress } from '@tollgate/shared/runtime/config';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import type { Random } from '@tollgate/shared/runtime/random';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import type { Collections } from '../service/collections.ts';
+import { internalRoutes } from './internal.ts';
+import { vectorStoreRoutes } from './vector-stores.ts';
+
+export interface HttpDeps {
+  service: Collections;
+  serviceToken: string;
+  logger: Logger;
+  clock: Clock;
+  random: Random;
+  ready: () => Promise<boolean>;
+  onRequest: (operation: string, status: number, ms: number) => void;
+}
+
+export interface HttpServer {
+  url: string;
+  port: number;
+  close(): Promise<void>;
+}
+
+/** What a route gets: everything that Express knows of the call, and for whom it is. */
+export interface Call {
+  who: Identity;
+  params: Record<string, string>;
+  query: Record<string, unknown>;
+  body: unknown;
+  /** Aborted when the caller goes away. */
+  signal: AbortSignal;
+}
+
+export interface Route {
+  method: 'get' | 'post' | 'delete';
+  path: string;
+  /** For metrics and the log. */
+  operation: string;
+  handle: (call: Call) => Promise<unknown>;
+}
+
+const BODY_LIMIT = '1mb';
+
+export async function startHttpServer(listen: ListenAddress, deps: HttpDeps): Promise<HttpServer> {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('query parser', 'simple');
+  app.get('/healthz', (_request, response) => void response.json({ status: 'ok' }));
+  app.get('/readyz', async (_request, response) => {
+    const ready = await deps.ready();
+    response.status(ready ? 200 : 503).json({ status: ready ? 'ready' : 'not_ready' });
+  });
+  app.use(requireService(deps.serviceToken));
+  app.use(express.json({ limit: BODY_LIMIT, strict: false, inflate: false, type: () => true }));
+  const routes = [...vectorStoreRoutes(deps.service), ...internalRoutes(deps.service)];
+  for (const route of routes) app[route.method](route.path, serve(route, deps));
+  for (const path of new Set(routes.map((route) => route.path))) {
+    const allow = routes.filter((route) => route.path === path).map(({ method }) => method.toUpperCase());
+    app.all(path, (_request, response) => {
+      response.set('allow', allow.join(', '));
+      throw new AppError('method_not_allowed');
+    });
+  }
+  app.use(() => {
+    throw new AppError('not_found');
+  });
+  app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
+    if (response.headersSent) return next(error);
+    refuse(response, known(error), deps.logger, request);
+  });
+
+  const server = createServer(app);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(listen.port, listen.host, resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+function serve(route: Route, { onRequest, clock }: HttpDeps) {
+  return async (request: Request, response: Response): Promise<void> => {
+    const startMs = clock.monotonicMs();
+    response.on('close', () => onRequest(route.operation, response.statusCode, clock.monotonicMs() - startMs));
+    const who = readIdentity((name) => {
+      const value = request.headers[name];
+      return typeof value === 'string' ? value : undefined;
+    });
+    if (who === null || !isId('acct', who.accountId) || !isId('key', who.keyId)) {
+      throw new AppError('missing_api_key', { message: 'The call does not say for whom it is.' });
+    }
+    const gone = new AbortController();
+    response.on('close', () => gone.abort(new Error('the caller left')));
+    const params = request.params as Record<string, string>;
+    const answer = await route.handle({ who, params, query: request.query, body: request.body, signal: gone.signal });
+    response.set('cache-control', 'no-store').json(answer);
+  };
+}
+
+function requireService(token: string) {
+  const expected = digest(`Bearer ${token}`);
+  return (request: Request, _response: Response, next: NextFunction): void => {
+    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+      throw new AppError('invalid_api_key', { message: 'The service token is missing or wrong.' });
+    }
+    next();
+  };
+}
+
+const digest = (text: string) => createHash('sha256').update(text).digest();
+
+/** Express's own errors are the caller's; what nobody foresaw (a lost database) is a 503 that can be tried again. */
+function known(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const { type, status } = error as { type?: string; status?: number };
+  if (type === 'entity.too.large') return new AppError('body_too_large');
+  if (type === 'entity.parse.failed') return new AppError('invalid_json');
+  if (type === 'encoding.unsupported') return new AppError('unsupported_media_type');
+  if (typeof status === 'number' && status >= 400 && status < 500) return new AppError('invalid_request');
+  return new AppError('retrieval_unavailable', { cause: error, retryAfterMs: 2_000 });
+}
+
+function refuse(response: Response, error: AppError, logger: Logger, request: Request): void {
+  const { spec, code, message, param, retryAfterMs } = toAppError(error);
+  if (spec.blame === 'platform')
+    logger.error({ err: error.cause ?? error, path: request.route?.path, why: error.internal }, 'request failed');
+  if (retryAfterMs !== undefined) {
+    response.set('retry-after', String(Math.ceil(retryAfterMs / 1_000)));
+    response.set('retry-after-ms', String(retryAfterMs));
+  }
+  response.status(spec.status).json({ error: { message, type: spec.type, param, code } });
+}

@@ -1,0 +1,183 @@
+/** `/v1/vector_stores` in OpenAI's shape. */
+import { parseFilter } from '../search/filters.ts';
+import type { Collections } from '../service/collections.ts';
+import {
+  addBatch,
+  addFile,
+  attributesOf,
+  chunkingOf,
+  createStore,
+  filesOf,
+  listFilesQuery,
+  listQuery,
+  read,
+  searchInput,
+  updateFile,
+  updateStore,
+} from './input.ts';
+import type { Route } from './server.ts';
+import { batchView, fileView, pageView, searchView, storeView } from './views.ts';
+
+const BASE = '/v1/vector_stores';
+const FILES = `${BASE}/:store/files`;
+const BATCHES = `${BASE}/:store/file_batches`;
+
+export function vectorStoreRoutes(service: Collections): Route[] {
+  return [
+    {
+      method: 'post',
+      path: BASE,
+      operation: 'store.create',
+      async handle({ who, body }) {
+        const input = read(createStore, body);
+        const chunking = chunkingOf(input.chunking_strategy);
+        const files = (input.file_ids ?? []).map((fileId) => ({ fileId, attributes: {}, chunking }));
+        const { name, metadata, embedding_model: model } = input;
+        return storeView(
+          await service.create(who, { name: name ?? '', metadata: metadata ?? {}, model: model ?? null, files }),
+        );
+      },
+    },
+    {
+      method: 'get',
+      path: BASE,
+      operation: 'store.list',
+      handle: async ({ who, query }) => pageView(await service.list(who, read(listQuery, query)), storeView),
+    },
+    {
+      method: 'get',
+      path: `${BASE}/:store`,
+      operation: 'store.get',
+      handle: async ({ who, params }) => storeView(await service.get(who, params.store!)),
+    },
+    {
+      method: 'post',
+      path: `${BASE}/:store`,
+      operation: 'store.update',
+      async handle({ who, params, body }) {
+        const { name, metadata } = read(updateStore, body);
+        const patch = { ...(name ? { name } : {}), ...(metadata ? { metadata } : {}) };
+        return storeView(await service.update(who, params.store!, patch));
+      },
+    },
+    {
+      method: 'delete',
+      path: `${BASE}/:store`,
+      operation: 'store.delete',
+      async handle({ who, params }) {
+        await service.delete(who, params.store!);
+        return { id: params.store, object: 'vector_store.deleted', deleted: true };
+      },
+    },
+    {
+      method: 'post',
+      path: `${BASE}/:store/search`,
+      operation: 'store.search',
+      async handle({ who, params, body, signal }) {
+        const input = read(searchInput, body);
+        const asked = typeof input.query === 'string' ? [input.query] : input.query;
+        const { passages, embeddingTokens } = await service.search(
+          who,
+          params.store!,
+          {
+            text: asked.join('\n'),
+            mode: input.mode,
+            limit: input.max_num_results,
+            scoreThreshold: input.ranking_options?.score_threshold ?? 0,
+            filter: parseFilter(input.filters, 'filters'),
+          },
+          signal,
+        );
+        return searchView(asked, passages, embeddingTokens);
+      },
+    },
+    ...fileRoutes(service),
+    ...batchRoutes(service),
+  ];
+}
+
+function fileRoutes(service: Collections): Route[] {
+  return [
+    {
+      method: 'post',
+      path: FILES,
+      operation: 'file.add',
+      async handle({ who, params, body }) {
+        const { file_id: fileId, attributes, chunking_strategy: chunking } = read(addFile, body);
+        const file = { fileId, attributes: attributesOf(attributes), chunking: chunkingOf(chunking) };
+        return fileView(await service.addFile(who, params.store!, file));
+      },
+    },
+    {
+      method: 'get',
+      path: FILES,
+      operation: 'file.list',
+      async handle({ who, params, query }) {
+        const { filter: status, ...page } = read(listFilesQuery, query);
+        const files = await service.listFiles(who, params.store!, { ...page, ...(status ? { status } : {}) });
+        return pageView(files, fileView);
+      },
+    },
+    {
+      method: 'get',
+      path: `${FILES}/:file`,
+      operation: 'file.get',
+      handle: async ({ who, params }) => fileView(await service.file(who, params.store!, params.file!)),
+    },
+    {
+      method: 'post',
+      path: `${FILES}/:file`,
+      operation: 'file.update',
+      async handle({ who, params, body }) {
+        const attributes = attributesOf(read(updateFile, body).attributes);
+        return fileView(await service.setAttributes(who, params.store!, params.file!, attributes));
+      },
+    },
+    {
+      method: 'delete',
+      path: `${FILES}/:file`,
+      operation: 'file.remove',
+      async handle({ who, params }) {
+        await service.removeFile(who, params.store!, params.file!);
+        return { id: params.file, object: 'vector_store.file.deleted', deleted: true };
+      },
+    },
+  ];
+}
+
+function batchRoutes(service: Collections): Route[] {
+  return [
+    {
+      method: 'post',
+      path: BATCHES,
+      operation: 'batch.create',
+      async handle({ who, params, body }) {
+        const batchId = await service.addBatch(who, params.store!, filesOf(read(addBatch, body)));
+        return batchView(await service.batch(who, params.store!, batchId));
+      },
+    },
+    {
+      method: 'get',
+      path: `${BATCHES}/:batch`,
+      operation: 'batch.get',
+      handle: async ({ who, params }) => batchView(await service.batch(who, params.store!, params.batch!)),
+    },
+    {
+      method: 'post',
+      path: `${BATCHES}/:batch/cancel`,
+      operation: 'batch.cancel',
+      handle: async ({ who, params }) => batchView(await service.cancelBatch(who, params.store!, params.batch!)),
+    },
+    {
+      method: 'get',
+      path: `${BATCHES}/:batch/files`,
+      operation: 'batch.files',
+      async handle({ who, params, query }) {
+        await service.batch(who, params.store!, params.batch!);
+        const { filter: status, ...page } = read(listFilesQuery, query);
+        const filter = { ...page, batchId: params.batch!, ...(status ? { status } : {}) };
+        return pageView(await service.listFiles(who, params.store!, filter), fileView);
+      },
+    },
+  ];
+}

@@ -1,0 +1,40 @@
+/**
+ * How services of one installation speak to each other on behalf of an account: the service token vouches for the caller,
+ * these headers say for whom. Only a router that authenticated a key, or a service that works for one, sets them.
+ */
+export const IDENTITY_HEADERS = {
+  account: 'x-tollgate-account-id',
+  key: 'x-tollgate-key-id',
+  project: 'x-tollgate-project-id',
+  user: 'x-tollgate-user-id',
+} as const;
+
+export interface Identity {
+  accountId: string;
+  keyId: string;
+  projectId: string | null;
+  userId: string | null;
+}
+
+/** Headers of a call for somebody. */
+export function identityHeaders({ accountId, keyId, projectId, userId }: Identity): Record<string, string> {
+  return {
+    [IDENTITY_HEADERS.account]: accountId,
+    [IDENTITY_HEADERS.key]: keyId,
+    ...(projectId === null ? {} : { [IDENTITY_HEADERS.project]: projectId }),
+    ...(userId === null ? {} : { [IDENTITY_HEADERS.user]: userId }),
+  };
+}
+
+/** Null when account or key is missing. */
+export function readIdentity(header: (name: string) => string | undefined): Identity | null {
+  const accountId = header(IDENTITY_HEADERS.account);
+  const keyId = header(IDENTITY_HEADERS.key);
+  if (!accountId || !keyId) return null;
+  return {
+    accountId,
+    keyId,
+    projectId: header(IDENTITY_HEADERS.project) || null,
+    userId: header(IDENTITY_HEADERS.user) || null,
+  };
+}
