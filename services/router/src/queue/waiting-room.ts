@@ -1,0 +1,266 @@
+/**
+ * The line in front of the fleet. A request gets a worker at once when one has room and nobody waits; else it waits here,
+ * unbound, until one frees that suits it (late binding), in the order of `fair-queue.ts`. One line per model.
+ *
+ * Everything that may let somebody through (`wake`) and everything that time brings (`check`) ends in `serve`.
+ */
+import { AppError } from '@tollgate/shared/domain/errors';
+import type { Clock } from '@tollgate/shared/runtime/clock';
+import type { Offer, Placed } from '../fleet/fleet.ts';
+import type { Ticket } from '../fleet/worker.ts';
+import { DrainRate } from './drain-rate.ts';
+import { FairQueue, type Lane, type Waiting } from './fair-queue.ts';
+
+export interface RoomOptions {
+  /** Requests that may wait for one model, and of one account among them. */
+  maxDepth: number;
+  maxDepthPerAccount: number;
+  batchPatienceMs: number;
+  /** A request waits for the worker that it suits best while another has room, at most so long. */
+  maxHoldMs: number;
+}
+
+/** Why a request did not get through the line. */
+export type Rejection = 'full' | 'account_full' | 'deadline' | 'no_worker' | 'left';
+
+export interface RoomMetrics {
+  queueDepth(model: string, depth: number): void;
+  queueWaited(model: string, lane: Lane, waitMs: number): void;
+  queueRejected(model: string, reason: Rejection): void;
+}
+
+/** What the line asks of the fleet. */
+export interface RoomFleet {
+  /** Takes a worker with room; `mayHold`: a full one may be worth waiting for. */
+  offer(request: Placed, excluded: readonly string[], mayHold: boolean): Offer;
+}
+
+export interface Place {
+  /** 1 = next. */
+  position: number;
+  /** null: nobody knows yet. */
+  etaMs: number | null;
+}
+
+/** A request that wants a worker. */
+export interface Seeker {
+  request: Placed;
+  account: string;
+  weight: number;
+  work: number;
+  lane: Lane;
+  /** Workers that have failed it. */
+  excluded: readonly string[];
+  /** Monotonic. */
+  deadlineMs: number;
+  /** Waits also when there is no worker at all. */
+  waitsForWorker: boolean;
+  /** Told about once a second while it waits, and at once when it begins to. */
+  onPlace?: (place: Place) => void;
+}
+
+/** A place in the line. */
+export interface Seat {
+  readonly ticket: Promise<Ticket>;
+  /** Gives the place up; `ticket` rejects with the error. */
+  leave(error: Error): void;
+}
+
+interface Entry extends Waiting {
+  readonly seeker: Seeker;
+  readonly resolve: (ticket: Ticket) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Line {
+  readonly model: string;
+  readonly queue: FairQueue<Entry>;
+  readonly rate: DrainRate;
+  readonly entries: Set<Entry>;
+}
+
+/** Offers per turn: an offer costs a choice among all workers. */
+const LOOK_AHEAD = 32;
+const TELL_EVERY_MS = 1_000;
+const UNKNOWN_RETRY_MS = 2_000;
+const MAX_RETRY_MS = 60_000;
+
+export class WaitingRoom {
+  private readonly lines = new Map<string, Line>();
+  private readonly options: RoomOptions;
+  private readonly fleet: RoomFleet;
+  private readonly clock: Clock;
+  private readonly metrics: RoomMetrics;
+  private waiting = 0;
+  private isWoken = false;
+  private toldMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RoomOptions, fleet: RoomFleet, clock: Clock, metrics: RoomMetrics) {
+    this.options = options;
+    this.fleet = fleet;
+    this.clock = clock;
+    this.metrics = metrics;
+  }
+
+  /** Requests that wait, over all models. */
+  get size(): number {
+    return this.waiting;
+  }
+
+  /** A worker at once, or a place in the line. Throws `no_worker` and `queue_full`. */
+  seat(seeker: Seeker): Ticket | Seat {
+    const line = this.line(seeker.request.model);
+    const nowMs = this.clock.monotonicMs();
+    if (line.entries.size === 0 || seeker.lane === 'resumed') {
+      const offer = this.fleet.offer(seeker.request, seeker.excluded, true);
+      if (offer.kind === 'taken') {
+        line.queue.charge(seeker);
+        return offer.ticket;
+      }
+      if (offer.kind === 'none' && !seeker.waitsForWorker) throw this.refuse(line, 'no_worker', nowMs);
+    }
+    this.checkRoom(line, seeker, nowMs);
+    return this.enter(line, seeker, nowMs);
+  }
+
+  /** A worker may have room now. Cheap when nobody waits. */
+  wake(): void {
+    if (this.waiting === 0 || this.isWoken) return;
+    this.isWoken = true;
+    queueMicrotask(() => {
+      this.isWoken = false;
+      this.serveAll();
+    });
+  }
+
+  /** To be called some times a second (`relay/watch.ts`). */
+  check(nowMs: number): void {
+    if (this.waiting === 0) return;
+    this.serveAll();
+    for (const line of this.lines.values()) {
+      for (const entry of line.entries) if (nowMs >= entry.seeker.deadlineMs) this.expire(line, entry, nowMs);
+    }
+    if (nowMs - this.toldMs < TELL_EVERY_MS) return;
+    this.toldMs = nowMs;
+    for (const line of this.lines.values()) this.tell(line, nowMs);
+  }
+
+  /** The work of a served request turned out to be another than its seeker said. */
+  correct({ request, account, weight }: Seeker, more: number): void {
+    this.lines.get(request.model)?.queue.correct(account, weight, more);
+  }
+
+  private line(model: string): Line {
+    let line = this.lines.get(model);
+    if (line === undefined) {
+      const queue = new FairQueue<Entry>(this.options.batchPatienceMs);
+      line = { model, queue, rate: new DrainRate(), entries: new Set() };
+      this.lines.set(model, line);
+    }
+    return line;
+  }
+
+  /** Throws when the line is too long, for all, for this account or for the time that the request has. */
+  private checkRoom(line: Line, seeker: Seeker, nowMs: number): void {
+    if (seeker.lane === 'resumed') return;
+    const { maxDepth, maxDepthPerAccount } = this.options;
+    if (line.entries.size >= maxDepth) throw this.refuse(line, 'full', nowMs);
+    if (line.queue.sizeOf(seeker.account) >= maxDepthPerAccount) throw this.refuse(line, 'account_full', nowMs);
+    if (seeker.deadlineMs <= nowMs) throw this.refuse(line, 'deadline', nowMs);
+    const ahead = line.queue.ahead(seeker.account, seeker.weight);
+    const waitMs = seeker.lane === 'batch' ? null : line.rate.waitMs(ahead + 1, nowMs);
+    if (waitMs !== null && nowMs + waitMs > seeker.deadlineMs) throw this.refuse(line, 'deadline', nowMs, waitMs);
+  }
+
+  private refuse(line: Line, reason: Exclude<Rejection, 'left'>, nowMs: number, waitMs?: number): AppError {
+    this.metrics.queueRejected(line.model, reason);
+    if (reason === 'no_worker') return new AppError('no_worker', { retryAfterMs: UNKNOWN_RETRY_MS });
+    const drainMs = waitMs ?? line.rate.waitMs(line.entries.size + 1, nowMs) ?? UNKNOWN_RETRY_MS;
+    return new AppError('queue_full', {
+      retryAfterMs: Math.min(MAX_RETRY_MS, Math.max(100, Math.round(drainMs))),
+      metadata: { reason, queued: line.entries.size },
+      message: MESSAGES[reason],
+    });
+  }
+
+  private enter(line: Line, seeker: Seeker, nowMs: number): Seat {
+    const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
+    const { account, weight, work, lane } = seeker;
+    const entry: Entry = { account, weight, work, lane, sinceMs: nowMs, seeker, resolve, reject };
+    line.queue.push(entry);
+    line.entries.add(entry);
+    this.waiting++;
+    this.serve(line, nowMs);
+    if (line.entries.has(entry)) {
+      this.metrics.queueDepth(line.model, line.entries.size);
+      if (seeker.onPlace !== undefined) this.tell(line, nowMs, entry);
+    }
+    return {
+      ticket: promise,
+      leave: (error) => {
+        if (!this.drop(line, entry)) return;
+        this.metrics.queueRejected(line.model, 'left');
+        reject(error);
+      },
+    };
+  }
+
+  private serveAll(): void {
+    const nowMs = this.clock.monotonicMs();
+    for (const line of this.lines.values()) if (line.entries.size > 0) this.serve(line, nowMs);
+  }
+
+  private serve(line: Line, nowMs: number): void {
+    const bind = (entry: Entry): boolean | 'stop' => {
+      const { seeker, sinceMs, lane } = entry;
+      const mayHold = nowMs - sinceMs < this.options.maxHoldMs;
+      const offer = this.fleet.offer(seeker.request, seeker.excluded, mayHold);
+      if (offer.kind === 'taken') {
+        line.entries.delete(entry);
+        this.waiting--;
+        line.rate.note(nowMs);
+        this.metrics.queueDepth(line.model, line.entries.size);
+        this.metrics.queueWaited(line.model, lane, nowMs - sinceMs);
+        entry.resolve(offer.ticket);
+        return true;
+      }
+      // With no room for this one there is none for those behind it, unless it alone may not go everywhere.
+      return (offer.kind === 'full' || offer.kind === 'none') && seeker.excluded.length === 0 ? 'stop' : false;
+    };
+    line.queue.serve(bind, nowMs, LOOK_AHEAD);
+  }
+
+  private expire(line: Line, entry: Entry, nowMs: number): void {
+    if (!this.drop(line, entry)) return;
+    const isThere = this.fleet.offer(entry.seeker.request, entry.seeker.excluded, false);
+    if (isThere.kind === 'taken') {
+      // Room came in this very moment.
+      entry.resolve(isThere.ticket);
+      return;
+    }
+    entry.reject(this.refuse(line, isThere.kind === 'none' ? 'no_worker' : 'deadline', nowMs));
+  }
+
+  private drop(line: Line, entry: Entry): boolean {
+    if (!line.entries.delete(entry)) return false;
+    line.queue.remove(entry);
+    this.waiting--;
+    this.metrics.queueDepth(line.model, line.entries.size);
+    return true;
+  }
+
+  /** Tells those that want to know (or one alone) where they stand. */
+  private tell(line: Line, nowMs: number, only?: Entry): void {
+    if (only === undefined && ![...line.entries].some(({ seeker }) => seeker.onPlace !== undefined)) return;
+    for (const [i, entry] of line.queue.order(nowMs).entries()) {
+      if (only !== undefined && entry !== only) continue;
+      entry.seeker.onPlace?.({ position: i + 1, etaMs: line.rate.waitMs(i + 1, nowMs) });
+    }
+  }
+}
+
+const MESSAGES: Record<Exclude<Rejection, 'left' | 'no_worker'>, string> = {
+  full: 'All workers are busy and the queue is full.',
+  account_full: 'All workers are busy and this account has too many requests in the queue.',
+  deadline: 'All workers are busy, and none frees up in the time that this request may wait.',
+};
