@@ -25,6 +25,7 @@ import {
   handleSglangModels,
   handleSglangTokenize,
 } from './sglang-info.ts';
+import { answerStoredResponse, handleCountTokens, handleMessages, handleResponses } from './typed.ts';
 import type { Worker } from './worker.ts';
 
 export interface Route {
@@ -59,6 +60,9 @@ const COMMON = {
 
 const VLLM = table({
   ...COMMON,
+  '/v1/responses': [run(handleResponses)],
+  '/v1/messages': [run(handleMessages)],
+  '/v1/messages/count_tokens': [post(handleCountTokens)],
   '/v1/models': [get(handleModels)],
   '/tokenize': [post(handleTokenize)],
   '/detokenize': [post(handleDetokenize)],
@@ -87,10 +91,17 @@ const SGLANG = table({
 });
 
 const MODEL_PREFIX = '/v1/models/';
+const RESPONSE_PREFIX = '/v1/responses/';
+/** Not mounted where the model makes none. */
+const EMBEDDINGS = '/v1/embeddings';
 
 /** The methods of a path, or undefined when the worker does not serve it. */
 export function findRoute(worker: Worker, path: string): Methods | undefined {
-  if (worker.dialect.name === 'vllm') return VLLM.get(path);
+  if (path === EMBEDDINGS && worker.settings.embeddingModel === undefined) return undefined;
+  if (worker.dialect.name === 'vllm') {
+    if (!path.startsWith(RESPONSE_PREFIX)) return VLLM.get(path);
+    return new Map([get((_worker, _req, res) => answerStoredResponse(path.slice(RESPONSE_PREFIX.length), res))]);
+  }
   if (path.startsWith(MODEL_PREFIX)) {
     const id = decodeURIComponent(path.slice(MODEL_PREFIX.length));
     return new Map([get((asked, _req, res) => answerSglangModel(asked, id, res))]);

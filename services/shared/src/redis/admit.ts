@@ -1,4 +1,4 @@
-import type { LeaseId } from '../domain/ids.ts';
+import type { LeaseId, RequestId } from '../domain/ids.ts';
 import { LIMIT_SCOPES, type LimitKind, type LimitState, type RateLimits } from '../domain/limits.ts';
 import { bucketKeys, channels } from './keys.ts';
 import { bucketFor, call, capFields, decodeLease, type MoneyContext, moneyArg, scopeKeys } from './money-context.ts';
@@ -27,6 +27,14 @@ export function rateArgs(limits: RateLimits): [number, number, number] {
 function charge(tokens: number, limits: RateLimits): number {
   return limits.tokensPerMinute === null ? 0 : Math.min(Math.max(0, Math.ceil(tokens)), limits.tokensPerMinute);
 }
+
+/** What `admit` would answer now: nothing is held, charged or asked for. One call. */
+export function wouldAdmit(context: MoneyContext, input: Omit<AdmitInput, 'requestId'>): Promise<AdmitResult> {
+  return admit(context, { ...input, requestId: NO_REQUEST });
+}
+
+/** Tells the script that it is only asked. */
+const NO_REQUEST = '' as RequestId;
 
 /** One call, all or nothing. Throws RangeError for an amount above 2^53 - 1, and what the client throws. */
 export async function admit(context: MoneyContext, input: AdmitInput): Promise<AdmitResult> {

@@ -5,7 +5,7 @@
 import type { AccountId, LeaseId, RequestId, RouterId } from '../domain/ids.ts';
 import type { KeyRecord } from '../domain/key.ts';
 import { type Random, systemRandom } from '../runtime/random.ts';
-import { admit } from './admit.ts';
+import { admit, wouldAdmit } from './admit.ts';
 import { drainAck, drainRead, peekLimits, readConfirmations } from './drain.ts';
 import { dropOrphans, heartbeat, readHolds, reap, settle, voidHold } from './holds.ts';
 import {
@@ -64,6 +64,11 @@ export class MoneyScripts {
   /** Rates, concurrency, caps and the credit hold, all or nothing. */
   admit(input: T.AdmitInput): Promise<T.AdmitResult> {
     return admit(this.#context, input);
+  }
+
+  /** What `admit` would answer now; changes nothing. */
+  wouldAdmit(input: Omit<T.AdmitInput, 'requestId'>): Promise<T.AdmitResult> {
+    return wouldAdmit(this.#context, input);
   }
 
   /** Renews running requests of one bucket; answers in the same order. First sent at dispatch. */

@@ -21,6 +21,8 @@ export interface WireToolCall {
 export interface WireStreamChoice {
   index?: number;
   delta?: { content?: string | null; tool_calls?: WireToolCall[] | null };
+  /** Of a text completion, which has no `delta`. */
+  text?: string;
   finish_reason?: string | null;
   /** The stop string or token that ended it: vLLM's name for it, then SGLang's. */
   stop_reason?: string | number | null;

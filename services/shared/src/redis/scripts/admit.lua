@@ -1,4 +1,5 @@
 --- Admits one request: rates, concurrency, caps and the credit hold, all or nothing, in one call.
+--- With an empty request id it only says what it would answer: nothing is written, nobody is told.
 --- KEYS: state lease hold holds outbox need verdict limit.key limit.account limit.model live.key live.account live.model
 --- ARGV: 1 request id, 2 account id, 3 key id, 4 model, 5 amount, 6 outbox bound, 7 low water, 8 day cap, 9 month cap
 ---       (-1 = none), 10..13 names of the cap fields (day, its date, month, its date), 14 channel for needs, then five per
@@ -12,6 +13,7 @@
 local state, lease, hold, holds, outbox, need, verdict = unpack(KEYS, 1, 7)
 local id, account = ARGV[1], ARGV[2]
 local amount = tonumber(ARGV[5])
+local asks_only = id == ''
 local now_ms, now_us = read_clock()
 
 local limits = {}
@@ -65,9 +67,11 @@ if refused then return answer('limited', refused, refused_kind, wait_ms) end
 -- 5. The lease: granted to this history, not expired.
 local f = redis.call('HMGET', lease, 'leaseId', 'history', 'exp', 'free', 'held', ARGV[10], ARGV[11], ARGV[12], ARGV[13])
 local function need_lease(why)
-  local before = redis.call('HGET', need, account)
-  if not before or tonumber(before) < amount then redis.call('HSET', need, account, amount) end
-  redis.call('PUBLISH', ARGV[14], account)
+  if not asks_only then
+    local before = redis.call('HGET', need, account)
+    if not before or tonumber(before) < amount then redis.call('HSET', need, account, amount) end
+    redis.call('PUBLISH', ARGV[14], account)
+  end
   local told = redis.call('HMGET', verdict, 'version', 'text')
   return answer('need_lease', why, now_ms, lease_view(lease), told[1], told[2])
 end
@@ -91,6 +95,7 @@ local free = tonumber(f[4])
 if free < amount then return need_lease('short') end
 
 -- 8. Everything passed: write.
+if asks_only then return answer('ok', f[1], history, now_ms) end
 for scope = 1, 3 do charge_limit(limits[scope], limits[scope].charge, now_ms) end
 redis.call('HSET', lease, 'free', free - amount, 'held', tonumber(f[5]) + amount, ARGV[10], used_day + amount, ARGV[11], day,
   ARGV[12], used_month + amount, ARGV[13], month)
