@@ -20,6 +20,14 @@ export interface FixedText {
   special?: boolean;
 }
 
+/** What has been said of an answer that is to be gone on with. */
+export interface Continued {
+  /** The whole answer began with a thought. */
+  thinking: boolean;
+  reasoning: string;
+  content: string;
+}
+
 export interface Job {
   /** Token ids of the rendered prompt. */
   promptIds: readonly number[];
@@ -46,6 +54,8 @@ export interface Job {
   thinking: boolean;
   /** The thought never ends. */
   endlessThought: boolean;
+  /** The answer goes on from here; undefined: it begins. */
+  continued: Continued | undefined;
   constraint: Constraint | undefined;
   tools: readonly ToolSpec[];
   /** none: tools are not looked at. forced: the answer is tool calls and nothing else. */
@@ -77,6 +87,7 @@ export const PLAIN_JOB: Omit<Job, 'promptIds' | 'promptText' | 'maxTokens'> = {
   repetition: undefined,
   thinking: false,
   endlessThought: false,
+  continued: undefined,
   constraint: undefined,
   tools: [],
   toolMode: 'none',

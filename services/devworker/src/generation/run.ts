@@ -4,7 +4,9 @@ import type { Engine, EngineFinish, Seen } from '../engine/engine.ts';
 import type { Tokenizer } from '../model/bpe.ts';
 import { hashText, mixInt } from '../model/seeded.ts';
 import { type ChoiceState, createChoice } from './choice.ts';
+import { continuedPlan } from './continued.ts';
 import type { FixedText, Job } from './job.ts';
+import type { TokenPlan } from './plan.ts';
 import { createPlan, seedOf } from './plan.ts';
 
 export interface RunListener {
@@ -51,7 +53,7 @@ export function startRun(options: RunOptions): Run {
   let left = job.n;
   const choices: ChoiceState[] = [];
   for (let index = 0; index < job.n; index++) {
-    const plan = createPlan(tokenizer, job, seedOf(job, index, options.freshSeed), options.fixed[index]);
+    const plan = planOf(tokenizer, job, seedOf(job, index, options.freshSeed), options.fixed[index]);
     choices.push(createChoice(tokenizer, job, index, plan));
   }
   for (const choice of choices) {
@@ -92,6 +94,12 @@ export function startRun(options: RunOptions): Run {
       for (const id of engineIds) engine.abort(id);
     },
   };
+}
+
+function planOf(tokenizer: Tokenizer, job: Job, seed: number, fixed: FixedText | undefined): TokenPlan {
+  const whole = (each: Job) => createPlan(tokenizer, each, seed, fixed);
+  if (job.continued === undefined || fixed !== undefined) return whole(job);
+  return continuedPlan(tokenizer, job, job.continued, whole) ?? whole(job);
 }
 
 function appendBlock(hashes: BlockHash[], block: readonly number[], salt: string | undefined): void {

@@ -60,6 +60,8 @@ export function prepareChat(body: unknown, context: ModelContext): Prepared<Chat
     tool_choice: tools === undefined ? undefined : rest.tool_choice,
     ...(structured === undefined ? {} : { structured_outputs: structured }),
     ...(typeof rid === 'string' ? { request_id: rid } : {}),
+    // One field here, two at vLLM.
+    ...(rest.continue_final_message === true ? { add_generation_prompt: false } : {}),
   };
   try {
     const { job, style } = prepareVllm(mapped, { ...context, model });

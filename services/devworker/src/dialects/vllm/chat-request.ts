@@ -112,6 +112,17 @@ function lastUserText(messages: readonly Message[]): string {
   return messages.findLast((message) => message.role === 'user')?.content ?? '';
 }
 
+/** A message to be continued, as thought and text; a thought without its end is still open. */
+function readSaid(message: string): { reasoning: string; content: string; isOpen: boolean } {
+  const opened = /^\s*<think>\n?/.exec(message);
+  if (opened === null) return { reasoning: '', content: message, isOpen: false };
+  const rest = message.slice(opened[0].length);
+  const end = rest.indexOf('</think>');
+  if (end === -1) return { reasoning: rest, content: '', isOpen: true };
+  const content = rest.slice(end + '</think>'.length).replace(/^\n+/, '');
+  return { reasoning: rest.slice(0, end).replace(/\n+$/, ''), content, isOpen: false };
+}
+
 /** Validates as vLLM does and prepares the job. Throws ApiError. */
 export function prepareChat(body: unknown, context: ModelContext): Prepared<ChatStyle> {
   const { tokenizer, maxModelLen } = context;
@@ -134,12 +145,13 @@ export function prepareChat(body: unknown, context: ModelContext): Prepared<Chat
   }
   const thinking = thinkingOf(fields, context.thinkingByDefault);
   const rawTools = isObject(body) && Array.isArray(body.tools) ? body.tools : [];
-  const promptText = renderChat(messages, {
+  const template = {
     tools: fields.tool_choice === 'none' ? [] : rawTools,
     addGenerationPrompt: fields.add_generation_prompt,
     continueFinalMessage: fields.continue_final_message,
     enableThinking: thinking,
-  });
+  };
+  const promptText = renderChat(messages, template);
   const asked = fields.max_completion_tokens ?? fields.max_tokens;
   const promptIds = encodePrompt(tokenizer, promptText, asked, maxModelLen);
   const n = fields.n ?? 1;
@@ -161,10 +173,15 @@ export function prepareChat(body: unknown, context: ModelContext): Prepared<Chat
     !hasTools || choice === 'none' ? 'none' : isObject(choice) ? 'named' : choice === 'required' ? 'required' : 'auto';
   const continued = fields.continue_final_message || !fields.add_generation_prompt;
   const last = messages[messages.length - 1]!;
+  const said = fields.continue_final_message && last.role === 'assistant' ? readSaid(last.content) : undefined;
   return {
     job: {
       promptIds,
-      promptText,
+      // The same answer goes on as would have come whole: its seed is that of the conversation before it.
+      promptText:
+        said === undefined
+          ? promptText
+          : renderChat(messages.slice(0, -1), { ...template, addGenerationPrompt: true, continueFinalMessage: false }),
       cacheSalt: fields.cache_salt,
       priority: 0,
       n,
@@ -185,8 +202,13 @@ export function prepareChat(body: unknown, context: ModelContext): Prepared<Chat
         minCount: Math.max(2, fields.repetition_detection.min_count),
       },
       // A prompt that does not open an assistant's turn has no thought to begin.
-      thinking: thinking && !continued,
+      thinking: said === undefined ? thinking && !continued : said.isOpen,
       endlessThought: false,
+      continued: said && {
+        thinking: thinking || said.reasoning !== '',
+        reasoning: said.reasoning,
+        content: said.content,
+      },
       constraint: toolChoice === 'required' || toolChoice === 'named' ? undefined : constraint,
       tools: toolSpecs(fields),
       toolMode: toolChoice === 'none' ? 'none' : toolChoice === 'auto' ? 'auto' : 'forced',
