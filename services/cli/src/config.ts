@@ -4,13 +4,15 @@ import { dirname, join, resolve } from 'node:path';
 import {
   type Environment,
   listenAddress,
+  logLevel,
   parseConfig,
   postgresUrl,
   redisUrl,
   secret,
 } from '@tollgate/shared/runtime/config';
+import type { LogLevel } from '@tollgate/shared/runtime/logger';
 import { projectRoot } from '../../shared/src/runtime/binaries.mjs';
-import { CliError, EXIT_CONFIG } from './output.ts';
+import { CliError, EXIT_CONFIG, EXIT_USAGE } from './output.ts';
 
 /** The environment of this process; only `main.ts` calls it and hands the value on. */
 export function environment(): Environment {
@@ -130,6 +132,54 @@ function readSecret(name: string, env: Environment): string | undefined {
   } catch {
     throw new CliError('bad_configuration', `${name}_FILE cannot be read`, EXIT_CONFIG);
   }
+}
+
+export interface SidecarSettings {
+  redisUrl: string;
+  engineUrl: string;
+  advertise: string;
+  models: string[] | null;
+  ttlMs: number;
+  probeMs: number;
+  drainMs: number;
+  logLevel: LogLevel;
+}
+
+/** What `worker-sidecar` takes from its options and the environment. @throws CliError or ConfigError */
+export function sidecarSettings(
+  env: Environment,
+  options: { engineUrl: string; advertise?: string; models?: string; ttl?: string; probe?: string; drain?: string },
+): SidecarSettings {
+  const { LOG_LEVEL, REDIS_URL } = parseConfig(
+    { LOG_LEVEL: logLevel().default('info'), REDIS_URL: secret(redisUrl()) },
+    env,
+  );
+  const baseUrl = (name: string, text: string): string => {
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && !url.search && !url.username)
+      return url.origin;
+    throw new CliError('usage', `${name} must be a base URL such as http://10.0.0.7:8000`, EXIT_USAGE);
+  };
+  const seconds = (name: string, text: string | undefined, standard: number): number => {
+    const value = text === undefined ? standard : Number(text);
+    if (value > 0 && value <= 86_400) return value * 1_000;
+    throw new CliError('usage', `${name} must be a number of seconds above 0`, EXIT_USAGE);
+  };
+  const engineUrl = baseUrl('--engine-url', options.engineUrl);
+  const models = (options.models ?? '')
+    .split(',')
+    .map((id) => id.trim())
+    .filter((id) => id !== '');
+  return {
+    redisUrl: REDIS_URL,
+    engineUrl,
+    advertise: options.advertise === undefined ? engineUrl : baseUrl('--advertise', options.advertise),
+    models: models.length === 0 ? null : models,
+    ttlMs: seconds('--ttl', options.ttl, 15),
+    probeMs: seconds('--probe', options.probe, 2),
+    drainMs: seconds('--drain', options.drain, 900),
+    logLevel: LOG_LEVEL,
+  };
 }
 
 const devShape = {

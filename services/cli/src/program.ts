@@ -8,6 +8,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addKeyCommands } from './commands/keys.ts';
 import { addServiceCommands } from './commands/services.ts';
 import { addUsageCommands } from './commands/usage.ts';
+import { addWorkerSidecarCommand } from './commands/worker-sidecar.ts';
 import { addWorkerCommands } from './commands/workers.ts';
 import { backendAddresses, consoleAccess } from './config.ts';
 import { createConsoleClient } from './console-client.ts';
@@ -63,6 +64,7 @@ function createProgram(context: Context): Command {
   addCreditCommands(program, context);
   addUsageCommands(program, context);
   addWorkerCommands(program, context);
+  addWorkerSidecarCommand(program, context);
   addDoctorCommand(program, context);
   for (const command of program.commands) prepare(command);
   return program;

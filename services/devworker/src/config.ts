@@ -4,10 +4,13 @@ import {
   ConfigError,
   type Environment,
   flag,
+  httpUrl,
   integer,
   listenAddress,
   loadConfig,
   logLevel,
+  redisUrl,
+  secret,
 } from '@tollgate/shared/runtime/config';
 import { z } from 'zod';
 
@@ -32,6 +35,10 @@ export const devworkerShape = {
   TOLLGATE_DEVWORKER_BLOCK_SIZE: integer(1, 1024).default(16),
   TOLLGATE_DEVWORKER_MAX_SEQUENCES: integer(1, 100_000).default(256),
   TOLLGATE_DEVWORKER_MAX_BATCHED_TOKENS: integer(1).default(8192),
+  /** Redis in which it announces itself to routers; absent: it does not. */
+  TOLLGATE_DEVWORKER_REGISTER: secret(redisUrl()).optional(),
+  /** Where routers reach it; absent: where it listens. */
+  TOLLGATE_DEVWORKER_ADVERTISE: httpUrl().optional(),
   LOG_LEVEL: logLevel().default('info'),
 };
 
@@ -50,6 +57,8 @@ const FLAGS = {
   'block-size': 'TOLLGATE_DEVWORKER_BLOCK_SIZE',
   'max-num-seqs': 'TOLLGATE_DEVWORKER_MAX_SEQUENCES',
   'max-num-batched-tokens': 'TOLLGATE_DEVWORKER_MAX_BATCHED_TOKENS',
+  register: 'TOLLGATE_DEVWORKER_REGISTER',
+  advertise: 'TOLLGATE_DEVWORKER_ADVERTISE',
   'log-level': 'LOG_LEVEL',
 } as const;
 
@@ -69,6 +78,8 @@ usage: devworker [flags]        every flag has a variable; flags win
   --block-size N                tokens of a KV block (16)
   --max-num-seqs N              answers under way at once (256)
   --max-num-batched-tokens N    tokens computed in one step (8192)
+  --register REDIS_URL          announce itself to routers there (not announced)
+  --advertise URL               where routers reach it (where it listens)
   --log-level LEVEL             LOG_LEVEL (info)
   --check-config                print the configuration and exit
   --help                        this text

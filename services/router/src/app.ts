@@ -28,7 +28,9 @@ import { CatalogView } from './catalog.ts';
 import { machineName, type RouterConfig } from './config.ts';
 import { RequestContext } from './context.ts';
 import { loadProfiles } from './contract/load-profiles.ts';
+import { Discovery } from './discovery/sources.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { ReplicaLink } from './fleet/replica-link.ts';
 import { answerHeaders } from './http/headers.ts';
 import { createRoutes } from './http/routes.ts';
 import { createHttpServer } from './http/server.ts';
@@ -71,6 +73,8 @@ export interface RunningRouter {
   readiness(): { ready: boolean; reasons: string[] };
   /** Figures that must return to 0. */
   counters(): { running: number; heldBeats: number; unconfirmed: number; pendingVoids: number; workers: number[] };
+  /** Other routers that are heard, and their requests in this one's books. */
+  others(): { routers: number; inFlight: number };
   /** How far prefix hits were predicted from what the workers reported: mean difference in points of the prompt. */
   hitErrorPoints(): number;
 }
@@ -127,13 +131,18 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     handlers: {
       [channels.keyChanged]: (digest) => directory.invalidate(digest),
       [channels.catalogChanged]: () => void catalog.refresh(),
-      [channels.fleetChanged]: () => void readDraining(),
+      [channels.fleetChanged]: () => {
+        void readDraining();
+        discovery.hinted();
+      },
+      [channels.routers]: (text) => replicas?.received(text),
       [channels.answer]: (accountId) => answers.arrived(accountId),
     },
     // Pushes were lost while it was down: what they named is unknown, so nothing is kept.
     onState: (up) => {
       if (up) directory.clear();
       if (up) void catalog.refresh();
+      replicas?.setUp(up);
     },
     onError,
   });
@@ -179,7 +188,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   lifecycle.defer('worker connections', () => pools.close());
   const fleet = new Fleet(
     {
-      workers: config.TOLLGATE_WORKERS.map((spec) => ({ ...spec, maxConcurrency: config.TOLLGATE_WORKER_CONCURRENCY })),
+      maxConcurrency: config.TOLLGATE_WORKER_CONCURRENCY,
       policy: config.TOLLGATE_ROUTING_POLICY,
       probeEveryMs: config.TOLLGATE_PROBE_MS,
       probeTimeoutMs: Math.max(2_000, config.TOLLGATE_PROBE_MS),
@@ -192,6 +201,37 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     metrics,
   );
   lifecycle.defer('fleet', () => fleet.stop());
+  const discovery: Discovery = new Discovery(
+    {
+      listed: config.TOLLGATE_WORKERS.map(({ url, engine }) => ({ url, engine, models: null, leaving: false })),
+      sources: config.TOLLGATE_DISCOVERY,
+      redisEveryMs: POLL_FLEET_MS,
+      kubernetes: {
+        kubeconfig: config.TOLLGATE_KUBECONFIG ?? null,
+        namespace: config.TOLLGATE_KUBERNETES_NAMESPACE ?? null,
+        selector: config.TOLLGATE_KUBERNETES_SELECTOR,
+        portName: config.TOLLGATE_KUBERNETES_PORT_NAME,
+      },
+    },
+    fleetStore,
+    clock,
+    random,
+    logger,
+    metrics,
+  );
+  lifecycle.defer('discovery', () => discovery.stop());
+  const replicas = config.TOLLGATE_SHARE_BOOKS
+    ? new ReplicaLink(
+        { replica: `${routerId}:${random.uuid().slice(0, 8)}`, flushMs: config.TOLLGATE_SHARE_BOOKS_MS },
+        (text) => redis.publish(channels.routers, text),
+        fleet.others,
+        clock,
+        logger,
+        metrics,
+      )
+    : null;
+  if (replicas !== null) fleet.shareWith(replicas);
+  lifecycle.defer('shared books', () => replicas?.stop());
   const watch = new Watch(clock);
   lifecycle.defer('watch', () => watch.stop());
 
@@ -341,6 +381,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   void waitUntilReady(redis, lifecycle.signal).then(
     async () => {
       redisSeen = true;
+      // Before it is ready a router knows who is drained.
+      await readDraining();
+      discovery.hinted();
       await catalog.start();
       await shareFleet();
     },
@@ -352,6 +395,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     sharing.cancel();
     await fleetStore.removeView(routerId).catch(() => {});
   });
+  replicas?.start();
+  // Not awaited: an API server that does not answer must not keep a router from starting.
+  void discovery.start((workers) => fleet.setWorkers(workers));
   await fleet.start();
 
   let metricsServer: MetricsServer | null = null;
@@ -395,6 +441,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     stop: () => lifecycle.stop('asked'),
     readiness,
     hitErrorPoints: () => fleet.hitErrorPoints,
+    others: () => replicas?.peers ?? { routers: 0, inFlight: 0 },
     counters: () => ({
       running: running.size,
       heldBeats: heartbeats.live,

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import {
   commaList,
   type Environment,
+  flag,
   httpUrl,
   integer,
   listenAddress,
@@ -64,6 +65,19 @@ export const routerShape = {
   TOLLGATE_WORKERS: workerList().default([]),
   /** Requests of this router at one worker at the same time. */
   TOLLGATE_WORKER_CONCURRENCY: integer(1, 100_000).default(512),
+  /** Where workers come from, besides the list above. */
+  TOLLGATE_DISCOVERY: commaList()
+    .pipe(z.array(z.enum(['redis', 'kubernetes'])))
+    .default(['redis']),
+  /** For `kubernetes`: a kubeconfig (else the pod's own account), the namespace (else its own), which slices, which port. */
+  TOLLGATE_KUBECONFIG: z.string().min(1).optional(),
+  TOLLGATE_KUBERNETES_NAMESPACE: z.string().min(1).optional(),
+  TOLLGATE_KUBERNETES_SELECTOR: z.string().min(1).default('tollgate.io/engine'),
+  TOLLGATE_KUBERNETES_PORT_NAME: z.string().min(1).default('http'),
+  /** Routers tell each other what they sent where; off, each one sees its own requests alone. */
+  TOLLGATE_SHARE_BOOKS: flag().default(true),
+  /** What happened is told to the others within so many milliseconds, in one message. */
+  TOLLGATE_SHARE_BOOKS_MS: integer(1, 1_000).default(15),
   /** How a worker is chosen. Ours by default; the others are there to compare. */
   TOLLGATE_ROUTING_POLICY: z.enum(Object.keys(POLICIES) as [PolicyName, ...PolicyName[]]).default('cost'),
   /** Folder of finished requests that Postgres does not have yet. */

@@ -2,7 +2,10 @@
 
 import { Counter, Gauge, Histogram, type Registry } from '@tollgate/shared/runtime/metrics';
 import type { RequestContext } from './context.ts';
+import type { DiscoveryMetrics } from './discovery/sources.ts';
 import type { FleetMetrics } from './fleet/fleet.ts';
+import type { ReplicaMetrics } from './fleet/replica-link.ts';
+import type { EngineGauges } from './fleet/worker-metrics.ts';
 import type { DeliverMetrics } from './relay/deliver.ts';
 import type { SettlementMetrics } from './settlement/settle.ts';
 import type { SpoolMetrics } from './spool/spool.ts';
@@ -19,7 +22,9 @@ interface ModelMetrics {
   settled: Counter.Internal;
 }
 
-export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMetrics, SpoolMetrics {
+export class RouterMetrics
+  implements FleetMetrics, DeliverMetrics, SettlementMetrics, SpoolMetrics, ReplicaMetrics, DiscoveryMetrics
+{
   private readonly requests: Counter<'model' | 'outcome' | 'code'>;
   private readonly duration: Histogram<'model'>;
   private readonly firstToken: Histogram<'model'>;
@@ -34,8 +39,15 @@ export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMe
   private readonly workerRunning: Gauge<'worker'>;
   private readonly workerWaiting: Gauge<'worker'>;
   private readonly workerKv: Gauge<'worker'>;
+  private readonly workerPrefixHits: Gauge<'worker'>;
   private readonly workerTransitions: Counter<'worker' | 'to'>;
   private readonly breakerTransitions: Counter<'worker' | 'to'>;
+  private readonly discoveredWorkers: Gauge<'source'>;
+  private readonly replicaPeers: Gauge;
+  private readonly replicaInflight: Gauge;
+  private readonly replicaBlind: Gauge;
+  private readonly replicaLagSeconds: Histogram;
+  private readonly replicaGapCount: Counter;
   private readonly settleClipped: Counter;
   private readonly settleEstimated: Counter;
   private readonly spoolRecords: Gauge;
@@ -79,8 +91,22 @@ export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMe
     this.workerRunning = gauge('worker_running', 'Requests of this router at the worker.', ['worker']);
     this.workerWaiting = gauge('worker_waiting', 'Of these, those without a first token.', ['worker']);
     this.workerKv = gauge('worker_kv_cache_usage', 'Share of the KV cache in use, as polled.', ['worker']);
+    this.workerPrefixHits = gauge('worker_prefix_hit_ratio', "Found share of prompt tokens since the worker's start.", [
+      'worker',
+    ]);
     this.workerTransitions = counter('worker_transitions_total', 'Changes of a worker state.', ['worker', 'to']);
     this.breakerTransitions = counter('worker_breaker_total', 'Changes of a worker breaker.', ['worker', 'to']);
+    this.discoveredWorkers = gauge('discovered_workers', 'Workers that a source names at present.', ['source']);
+    this.replicaPeers = gauge('replica_peers', 'Other routers that this one hears.');
+    this.replicaInflight = gauge('replica_inflight_requests', "Other routers' requests in this one's books.");
+    this.replicaBlind = gauge('replica_blind', '1 while other routers are not heard and workers are chosen by hash.');
+    this.replicaLagSeconds = new Histogram({
+      name: 'tollgate_replica_lag_seconds',
+      help: 'From the sending of bookkeeping to its arrival, measured on own messages.',
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+      registers,
+    });
+    this.replicaGapCount = counter('replica_gaps_total', 'Times that bookkeeping of another router was missing.');
     this.settleClipped = counter('settle_clipped_total', 'Bills that were above their hold.');
     this.settleEstimated = counter('settle_estimated_total', 'Bills with counts that no engine told.');
     this.spoolRecords = gauge('spool_unconfirmed_records', 'Finished requests not yet confirmed by metering.');
@@ -124,10 +150,44 @@ export class RouterMetrics implements FleetMetrics, DeliverMetrics, SettlementMe
     this.workerUpGauge.set({ worker }, up ? 1 : 0);
   }
 
-  workerGauges(worker: string, running: number, waiting: number, kvUsage: number | null): void {
+  workerGauges(worker: string, running: number, waiting: number, engine: EngineGauges): void {
     this.workerRunning.set({ worker }, running);
     this.workerWaiting.set({ worker }, waiting);
+    const { kvUsage, prefixTokens, prefixHitTokens } = engine;
     if (kvUsage !== null) this.workerKv.set({ worker }, kvUsage);
+    if (prefixTokens !== null && prefixHitTokens !== null && prefixTokens > 0)
+      this.workerPrefixHits.set({ worker }, prefixHitTokens / prefixTokens);
+  }
+
+  /** Its gauges go; its counters stay until the router restarts, so that rates over its last minutes are right. */
+  workerLeft(worker: string): void {
+    for (const metric of [
+      this.workerUpGauge,
+      this.workerRunning,
+      this.workerWaiting,
+      this.workerKv,
+      this.workerPrefixHits,
+    ]) {
+      metric.remove({ worker });
+    }
+  }
+
+  discovered(source: string, workers: number): void {
+    this.discoveredWorkers.set({ source }, workers);
+  }
+
+  replicas(peers: number, inFlight: number, isBlind: boolean): void {
+    this.replicaPeers.set(peers);
+    this.replicaInflight.set(inFlight);
+    this.replicaBlind.set(isBlind ? 1 : 0);
+  }
+
+  replicaLag(seconds: number): void {
+    this.replicaLagSeconds.observe(seconds);
+  }
+
+  replicaGaps(count: number): void {
+    if (count > 0) this.replicaGapCount.inc(count);
   }
 
   transition(worker: string, to: string): void {

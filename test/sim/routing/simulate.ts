@@ -1,13 +1,17 @@
 /**
  * One run: a fleet of modelled engines in virtual time, one or more router replicas with their own books, a policy and a
- * workload. Replicas see each other's bookkeeping after `shareDelayMs`, or never (null).
+ * workload. Replicas tell each other what they do as real routers do (`routing/replicas/`: deltas in batches), and each
+ * message takes `shareDelayMs`; null: they never hear of each other.
  */
 
 import { virtualClock } from '@tollgate/devworker/engine/clock';
 import { createEngine, type Engine } from '@tollgate/devworker/engine/engine';
 import { GPUS } from '@tollgate/devworker/engine/step-time';
-import { FleetBook, type RoutingRequest } from '@tollgate/router/routing/fleet-book';
+import { FleetBook, type RoutingRequest, type Seen } from '@tollgate/router/routing/fleet-book';
 import type { Policy } from '@tollgate/router/routing/policy';
+import { Inbox } from '@tollgate/router/routing/replicas/inbox';
+import { Outbox } from '@tollgate/router/routing/replicas/outbox';
+import type { Message } from '@tollgate/router/routing/replicas/protocol';
 import { seededSource } from './random.ts';
 import { BLOCK_TOKENS, type SimRequest, type Workload } from './workload.ts';
 
@@ -38,9 +42,15 @@ const SLO_TTFT_MS = 2_000;
 const SLO_TPOT_MS = 60;
 const POLL_MS = 50;
 
+/** How long a delta waits for company (TOLLGATE_SHARE_BOOKS_MS). */
+const BATCH_MS = 15;
+
 interface Replica {
   book: FleetBook;
   policy: Policy;
+  outbox: Outbox;
+  inbox: Inbox;
+  isFlushing: boolean;
 }
 
 export function simulate(options: RunOptions): RunResult {
@@ -53,11 +63,32 @@ export function simulate(options: RunOptions): RunResult {
   const engines: Engine[] = Array.from({ length: options.workers }, () =>
     createEngine({ clock, blockSize: BLOCK_TOKENS, kvTokens }),
   );
-  const replicas: Replica[] = Array.from({ length: replicaCount }, () => {
+  const isShared = shareDelayMs !== null && replicaCount > 1;
+  const replicas: Replica[] = Array.from({ length: replicaCount }, (_, number) => {
     const book = new FleetBook({ blockTokens: BLOCK_TOKENS });
     for (let i = 0; i < options.workers; i++) book.addWorker({ url: `w${i}`, kvTokens });
-    return { book, policy: options.policy() };
+    const policy = options.policy();
+    const outbox = new Outbox(`r${number}`);
+    outbox.record(isShared);
+    const inbox = new Inbox(`r${number}`, othersInto(book, policy));
+    return { book, policy, outbox, inbox, isFlushing: false };
   });
+  const tell = (message: Message, origin: Replica) => {
+    clock.schedule(clock.nowMs() + shareDelayMs!, () => {
+      for (const each of replicas) if (each !== origin) each.inbox.receive(message, clock.nowMs());
+    });
+  };
+  if (isShared) for (const each of replicas) tell(each.outbox.snapshot(0), each);
+  /** Plans the delta of a replica to which something happened. */
+  const share = (origin: Replica) => {
+    if (!isShared || origin.isFlushing) return;
+    origin.isFlushing = true;
+    clock.schedule(clock.nowMs() + BATCH_MS, () => {
+      origin.isFlushing = false;
+      const delta = origin.outbox.delta(clock.nowMs());
+      if (delta !== null) tell(delta, origin);
+    });
+  };
 
   const poll = () => {
     engines.forEach((engine, i) => {
@@ -71,15 +102,6 @@ export function simulate(options: RunOptions): RunResult {
   };
   poll();
 
-  /** Applies an event to the replica that saw it now and to the others later. */
-  const share = (origin: number, apply: (replica: Replica) => void) => {
-    apply(replicas[origin]!);
-    if (shareDelayMs === null || replicaCount === 1) return;
-    clock.schedule(clock.nowMs() + shareDelayMs, () => {
-      for (let i = 0; i < replicaCount; i++) if (i !== origin) apply(replicas[i]!);
-    });
-  };
-
   const ttfts: number[] = [];
   let e2eSum = 0;
   let good = 0;
@@ -89,8 +111,8 @@ export function simulate(options: RunOptions): RunResult {
   let nextId = 0;
 
   const send = (sim: SimRequest, onEnd?: () => void) => {
-    const origin = replicaCount === 1 ? 0 : random.integer(replicaCount);
-    const { book, policy } = replicas[origin]!;
+    const origin = replicas[replicaCount === 1 ? 0 : random.integer(replicaCount)]!;
+    const { book, policy, outbox } = origin;
     const request: RoutingRequest = {
       id: String(nextId++),
       tenant: sim.tenant,
@@ -105,10 +127,10 @@ export function simulate(options: RunOptions): RunResult {
     const { index } = worker;
     const expectedHit = book.hitTokens(request)[index]!;
     const sentMs = clock.nowMs();
-    share(origin, (replica) => {
-      replica.book.dispatch(request, index, clock.nowMs());
-      replica.policy.onDispatch?.(request, replica.book.workers[index]!);
-    });
+    book.dispatch(request, index, sentMs);
+    policy.onDispatch?.(request, worker);
+    outbox.dispatched(request, worker.url, sentMs);
+    share(origin);
     engines[index]!.submit(
       {
         promptTokens: sim.promptTokens,
@@ -117,14 +139,17 @@ export function simulate(options: RunOptions): RunResult {
       },
       {
         onToken(count) {
-          if (count === 1) share(origin, (replica) => replica.book.firstToken(request.id, clock.nowMs()));
+          if (count !== 1) return;
+          book.firstToken(request.id, clock.nowMs());
+          outbox.started(request.id, true, clock.nowMs());
+          share(origin);
         },
         onFinish(_reason, seen) {
-          const totalMs = clock.nowMs() - sentMs;
-          share(origin, (replica) => {
-            replica.book.end(request.id, { cachedTokens: seen.cachedTokens, outputTokens: seen.generatedTokens });
-            replica.policy.onEnd?.(replica.book.workers[index]!, totalMs, clock.nowMs());
-          });
+          const told = { cachedTokens: seen.cachedTokens, outputTokens: seen.generatedTokens };
+          book.end(request.id, told);
+          policy.onEnd?.(worker, clock.nowMs() - sentMs, clock.nowMs());
+          outbox.ended(request.id, told, clock.nowMs());
+          share(origin);
           onEnd?.();
           if (sim.noise) return;
           const ttft = seen.firstTokenMs ?? seen.totalMs;
@@ -163,5 +188,25 @@ export function simulate(options: RunOptions): RunResult {
     sloPercent: (100 * good) / n,
     hitPercent: (100 * cachedTokens) / Math.max(1, promptTokens),
     hitErrorPoints: (100 * errorSum) / n,
+  };
+}
+
+/** Others' events in a replica's book and policy; workers are `w<index>`. */
+function othersInto(book: FleetBook, policy: Policy) {
+  const sent = new Map<string, { index: number; atMs: number }>();
+  return {
+    dispatch(request: RoutingRequest, url: string, atMs: number) {
+      const index = Number(url.slice(1));
+      sent.set(request.id, { index, atMs });
+      book.dispatch(request, index, atMs, true);
+      policy.onDispatch?.(request, book.workers[index]!);
+    },
+    start: (id: string, _isMeasured: boolean, atMs: number) => book.firstToken(id, atMs),
+    end(id: string, seen: Seen, atMs: number) {
+      const { index, atMs: sentMs } = sent.get(id)!;
+      sent.delete(id);
+      book.end(id, seen);
+      policy.onEnd?.(book.workers[index]!, atMs - sentMs, atMs);
+    },
   };
 }

@@ -6,18 +6,21 @@ import { type Engine, isAvailable, type WorkerSnapshot } from '@tollgate/shared/
 import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
+import { type FoundWorker, isListed } from '../discovery/source.ts';
 import type { WorkerBook } from '../routing/fleet-book.ts';
-import { type Asked, Picker, type Routed } from '../routing/picker.ts';
+import { type Asked, type BookEvents, Picker, type Routed } from '../routing/picker.ts';
 import type { PolicyName } from '../routing/policies/index.ts';
+import type { BookSink } from '../routing/replicas/inbox.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts';
 import { dialectOf, readModels, VERSION_PATHS } from './identity.ts';
-import { type Ticket, Worker, type WorkerSpec } from './worker.ts';
+import { type Ticket, Worker, type WorkerHooks } from './worker.ts';
 import { type EngineGauges, readGauges } from './worker-metrics.ts';
 
 export interface FleetOptions {
-  workers: readonly WorkerSpec[];
+  /** Requests of this router at one worker at the same time. */
+  maxConcurrency: number | null;
   probeEveryMs: number;
   probeTimeoutMs: number;
   breaker?: BreakerPolicy;
@@ -29,7 +32,9 @@ export interface FleetOptions {
 
 export interface FleetMetrics {
   workerUp(worker: string, up: boolean): void;
-  workerGauges(worker: string, running: number, waiting: number, kvUsage: number | null): void;
+  /** It left the fleet: no line of its own any more. */
+  workerLeft(worker: string): void;
+  workerGauges(worker: string, running: number, waiting: number, engine: EngineGauges): void;
   transition(worker: string, to: string): void;
   breaker(worker: string, to: string): void;
 }
@@ -52,6 +57,9 @@ export class Fleet {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly metrics: FleetMetrics;
+  private readonly hooks: WorkerHooks;
+  /** What the sources say of each worker; those that are not in it have left. */
+  private found = new Map<string, FoundWorker>();
   private draining: ReadonlySet<string> = new Set();
   private timer: Timer | null = null;
   private round = 0;
@@ -71,24 +79,65 @@ export class Fleet {
     this.clock = clock;
     this.logger = logger;
     this.metrics = metrics;
-    const hooks = {
-      transition: (worker: Worker, from: string, to: string, why: string) => {
+    this.hooks = {
+      transition: (worker, from, to, why) => {
         this.logger.info({ worker: worker.url, from, to, why }, 'worker changed state');
         this.metrics.transition(worker.url, to);
         this.metrics.workerUp(worker.url, to === 'ready' || to === 'draining');
         if (to === 'gone') this.picker.forget(worker.book);
       },
-      breakerChanged: (worker: Worker, from: string, to: string) => {
+      breakerChanged: (worker, from, to) => {
         this.logger.warn({ worker: worker.url, from, to }, 'worker breaker changed');
         this.metrics.breaker(worker.url, to);
       },
     };
-    for (const spec of options.workers) {
-      const book = this.picker.addWorker(spec.url);
-      const worker = new Worker(spec, book, options.breaker ?? DEFAULT_BREAKER, hooks, nowMs);
-      this.workers.set(spec.url, worker);
-      this.metrics.workerUp(spec.url, false);
+  }
+
+  /**
+   * Makes these the fleet. New ones are probed at once and serve when they pass; those that are not named any more get
+   * nothing new, finish what they have and are then forgotten.
+   */
+  setWorkers(workers: readonly FoundWorker[]): void {
+    this.found = new Map(workers.map((worker) => [worker.url, worker]));
+    for (const found of workers) {
+      const known = this.workers.get(found.url);
+      if (known === undefined) this.add(found);
+      else if (known.state === 'gone') void this.probe(known, true);
+      else this.refresh(known);
     }
+    for (const worker of [...this.workers.values()]) {
+      if (this.found.has(worker.url)) continue;
+      worker.transition('gone', 'no source names it any more');
+      this.forgetIfIdle(worker);
+    }
+  }
+
+  private add({ url, engine }: FoundWorker): void {
+    const book = this.picker.addWorker(url);
+    const spec = { url, engine, maxConcurrency: this.options.maxConcurrency };
+    const nowMs = () => this.clock.monotonicMs();
+    const worker = new Worker(spec, book, this.options.breaker ?? DEFAULT_BREAKER, this.hooks, nowMs);
+    this.workers.set(url, worker);
+    this.metrics.workerUp(url, false);
+    if (this.timer !== null) void this.probe(worker, true);
+  }
+
+  private forgetIfIdle(worker: Worker): void {
+    if (worker.running > 0 || this.probing.has(worker)) return;
+    this.workers.delete(worker.url);
+    this.picker.removeWorker(worker.book);
+    this.pools.forgetIdle(worker.url);
+    this.metrics.workerLeft(worker.url);
+  }
+
+  /** Who is told of what this router does, so that others can count it. */
+  shareWith(events: BookEvents): void {
+    this.picker.tell(events);
+  }
+
+  /** Where the events of other routers go. */
+  get others(): BookSink {
+    return this.picker.others;
   }
 
   /** Probes once, then regularly until `stop`. */
@@ -154,15 +203,29 @@ export class Fleet {
   /** URLs that an operator drains: they finish what they have and get nothing new. */
   setDraining(urls: ReadonlySet<string>): void {
     this.draining = urls;
-    for (const worker of this.workers.values()) {
-      if (worker.state === 'ready' && urls.has(worker.url)) worker.transition('draining', 'drained by an operator');
-      if (worker.state === 'draining' && !urls.has(worker.url)) worker.transition('ready', 'drain ended');
-    }
+    for (const worker of this.workers.values()) this.refresh(worker);
+  }
+
+  /** Why it shall get nothing new; null when it may. */
+  private drainReason(worker: Worker): string | null {
+    if (this.draining.has(worker.url)) return 'drained by an operator';
+    return this.found.get(worker.url)?.leaving === true ? 'it is leaving' : null;
+  }
+
+  /** An operator's or a source's word about a worker that lives has changed. */
+  private refresh(worker: Worker): void {
+    const reason = this.drainReason(worker);
+    if (worker.state === 'ready' && reason !== null) worker.transition('draining', reason);
+    if (worker.state === 'draining' && reason === null) worker.transition('ready', 'drain ended');
   }
 
   async probeAll(): Promise<void> {
     const withIdentity = this.round++ % IDENTITY_EVERY === 0;
-    await Promise.all([...this.workers.values()].map((worker) => this.probe(worker, withIdentity)));
+    const workers = [...this.workers.values()];
+    for (const worker of workers) if (!this.found.has(worker.url)) this.forgetIfIdle(worker);
+    await Promise.all(
+      workers.filter(({ url }) => this.found.has(url)).map((worker) => this.probe(worker, withIdentity)),
+    );
   }
 
   private async probe(worker: Worker, withIdentity: boolean): Promise<void> {
@@ -175,19 +238,24 @@ export class Fleet {
       if (health.status !== 200) throw new Error(`/health answered ${health.status}`);
       if (withIdentity || worker.state === 'joining' || worker.state === 'gone') await this.identify(worker);
       const metrics = await this.pools.call(worker.url, { method: 'GET', path: '/metrics' }, timeoutMs);
-      this.noteGauges(worker, readGauges(metrics.text, worker.engine));
+      const hasRestarted = this.noteGauges(worker, readGauges(metrics.text, worker.engine));
+      // Another process behind the same address may serve another model.
+      if (hasRestarted) await this.identify(worker);
+      if (!this.found.has(worker.url)) throw new Error('it left meanwhile');
       worker.missed = 0;
       this.admitWorker(worker);
     } catch (error) {
       this.missedProbe(worker, error instanceof Error ? error.message : 'probe failed');
     }
     this.probing.delete(worker);
-    this.metrics.workerGauges(worker.url, worker.running, worker.waiting, worker.gauges.kvUsage);
+    this.metrics.workerGauges(worker.url, worker.running, worker.waiting, worker.gauges);
   }
 
-  private noteGauges(worker: Worker, gauges: EngineGauges): void {
+  /** Takes in what the engine reports; true when its process is another one than before. */
+  private noteGauges(worker: Worker, gauges: EngineGauges): boolean {
     const before = worker.gauges.startedS;
-    if (before !== null && gauges.startedS !== null && before !== gauges.startedS) this.picker.forget(worker.book);
+    const hasRestarted = before !== null && gauges.startedS !== null && before !== gauges.startedS;
+    if (hasRestarted) this.picker.forget(worker.book);
     worker.gauges = gauges;
     worker.book.polledWaiting = gauges.waiting;
     worker.book.polledKvUsage = gauges.kvUsage;
@@ -195,9 +263,13 @@ export class Fleet {
     if (gauges.kvTokens !== null && model !== undefined) {
       this.picker.noteKvTokens(worker.book, gauges.kvTokens, model);
     }
+    return hasRestarted;
   }
 
-  /** Reads which models the worker serves; those with less context than promised do not count. */
+  /**
+   * Reads which models the worker serves. Those with less context than promised do not count, nor do those that its source
+   * did not name.
+   */
   private async identify(worker: Worker): Promise<void> {
     const answer = await this.pools.call(
       worker.url,
@@ -207,7 +279,9 @@ export class Fleet {
     if (answer.status !== 200) throw new Error(`/v1/models answered ${answer.status}`);
     const { models: served, engine } = readModels(answer.text);
     const models: string[] = [];
+    const listed = this.found.get(worker.url)?.models ?? null;
     for (const { id, maxModelLen: context } of served) {
+      if (!isListed(id, listed)) continue;
       const promised = this.options.promisedContext(id);
       if (context !== null) worker.maxModelLen = context;
       if (promised !== null && context !== null && context < promised) {
@@ -228,7 +302,7 @@ export class Fleet {
 
   private admitWorker(worker: Worker): void {
     if (worker.models.length === 0) worker.transition('joining', 'serves no model that is sold');
-    else if (this.draining.has(worker.url)) worker.transition('draining', 'drained by an operator');
+    else if (this.drainReason(worker) !== null) worker.transition('draining', this.drainReason(worker)!);
     else if (worker.state !== 'ready') worker.transition('ready', 'probe succeeded');
   }
 

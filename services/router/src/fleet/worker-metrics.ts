@@ -8,42 +8,75 @@ export interface EngineGauges {
   kvUsage: number | null;
   /** Size of the KV cache in tokens; null when it does not say. */
   kvTokens: number | null;
+  /** Prompt tokens that were looked up in the prefix cache since its start, and those that were found. */
+  prefixTokens: number | null;
+  prefixHitTokens: number | null;
+  /** Requests that were thrown out of a full cache and begun anew, since its start. */
+  preemptions: number | null;
   /** Unix time of the process's start, in seconds: another one means an empty cache. */
   startedS: number | null;
 }
 
-export const NO_GAUGES: EngineGauges = { running: null, waiting: null, kvUsage: null, kvTokens: null, startedS: null };
+export const NO_GAUGES: EngineGauges = {
+  running: null,
+  waiting: null,
+  kvUsage: null,
+  kvTokens: null,
+  prefixTokens: null,
+  prefixHitTokens: null,
+  preemptions: null,
+  startedS: null,
+};
 
-/** Metric names by engine; older names after newer ones. */
-const NAMES: Record<Engine, { running: string[]; waiting: string[]; kvUsage: string[] }> = {
+/**
+ * Metric names by engine, newer before older: engines rename. vLLM: `gpu_cache_usage_perc` and `gpu_prefix_cache_*` until
+ * 0.11; a counter has `_total` on the wire since 0.9, and had none before. SGLang needs `--enable-metrics`.
+ */
+export const ENGINE_METRICS = {
   vllm: {
     running: ['vllm:num_requests_running'],
     waiting: ['vllm:num_requests_waiting'],
     kvUsage: ['vllm:kv_cache_usage_perc', 'vllm:gpu_cache_usage_perc'],
+    kvTokens: [],
+    prefixTokens: [
+      'vllm:prefix_cache_queries_total',
+      'vllm:prefix_cache_queries',
+      'vllm:gpu_prefix_cache_queries_total',
+      'vllm:gpu_prefix_cache_queries',
+    ],
+    prefixHitTokens: [
+      'vllm:prefix_cache_hits_total',
+      'vllm:prefix_cache_hits',
+      'vllm:gpu_prefix_cache_hits_total',
+      'vllm:gpu_prefix_cache_hits',
+    ],
+    preemptions: ['vllm:num_preemptions_total', 'vllm:num_preemptions'],
+    startedS: ['process_start_time_seconds'],
   },
   sglang: {
     running: ['sglang:num_running_reqs'],
     waiting: ['sglang:num_queue_reqs'],
     kvUsage: ['sglang:token_usage'],
+    kvTokens: ['sglang:max_total_num_tokens'],
+    prefixTokens: ['sglang:prompt_tokens_total'],
+    prefixHitTokens: ['sglang:cached_tokens_total'],
+    preemptions: ['sglang:num_retracted_reqs_total', 'sglang:num_retracted_reqs'],
+    startedS: ['process_start_time_seconds'],
   },
-};
+} as const satisfies Record<Engine, Record<keyof EngineGauges, readonly string[]>>;
 
 export function readGauges(text: string, engine: Engine): EngineGauges {
-  const names = NAMES[engine];
-  const first = (candidates: string[]): number | null => {
-    for (const name of candidates) {
+  const gauges = { ...NO_GAUGES };
+  for (const [gauge, names] of Object.entries(ENGINE_METRICS[engine])) {
+    for (const name of names) {
       const value = readGauge(text, name);
-      if (value !== null) return value;
+      if (value === null) continue;
+      gauges[gauge as keyof EngineGauges] = value;
+      break;
     }
-    return null;
-  };
-  return {
-    running: first(names.running),
-    waiting: first(names.waiting),
-    kvUsage: first(names.kvUsage),
-    kvTokens: engine === 'vllm' ? vllmKvTokens(text) : readGauge(text, 'sglang:max_total_num_tokens'),
-    startedS: readGauge(text, 'process_start_time_seconds'),
-  };
+  }
+  if (engine === 'vllm') gauges.kvTokens = vllmKvTokens(text);
+  return gauges;
 }
 
 /** vLLM tells block size and count as labels of a metric that is always 1, one for each engine of the server. */

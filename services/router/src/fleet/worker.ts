@@ -62,14 +62,14 @@ export class Worker {
     return this.dialect.engine;
   }
 
-  /** Requests sent there and not ended. */
+  /** Requests that this router sent there and that have not ended. */
   get running(): number {
-    return this.book.running;
+    return this.book.running - this.book.others.running;
   }
 
   /** Of these, those without a first token. */
   get waiting(): number {
-    return this.book.running - this.book.decoding;
+    return this.running - (this.book.decoding - this.book.others.decoding);
   }
 
   get breakerOpen(): boolean {
@@ -120,7 +120,7 @@ export class Worker {
       breakerOpen: this.breakerOpen,
       running: this.running,
       waiting: this.waiting,
-      pendingPrefillTokens: this.book.pendingPrefillTokens,
+      pendingPrefillTokens: this.book.pendingPrefillTokens - this.book.others.pendingPrefillTokens,
       kvUsage: this.gauges.kvUsage,
       maxConcurrency: this.maxConcurrency,
     };

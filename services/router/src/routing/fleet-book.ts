@@ -6,6 +6,7 @@
  * An entry that is never ended would weigh on its worker for ever, the worst bug of such a design: `end` is called from
  * the pipeline's one `finally`, and the sums are recomputed to exactly zero when a worker's last entry ends.
  */
+import { crc32 } from '@tollgate/shared/domain/key';
 import { type EngineEstimate, H100_FP8, Learned, OutputLengths, PeakEwma, prefillMs, stepMs } from './estimates.ts';
 import { type BlockHash, PrefixIndex } from './prefix-index.ts';
 
@@ -51,12 +52,16 @@ interface Entry {
   /** Another prompt with the same start was being prefilled there: what it holds is not cached yet. */
   hitIsPending: boolean;
   decoding: boolean;
+  /** Another router sent it. */
+  isOthers: boolean;
 }
 
 /** One worker as policies see it. Numbers are sums over this book's live entries. */
 export interface WorkerBook {
   readonly index: number;
   readonly url: string;
+  /** Of the URL: the same in every router, which `index` is not. */
+  readonly hash: number;
   kvTokens: number;
   /** At the pace that this worker has shown. */
   estimate: EngineEstimate;
@@ -66,6 +71,8 @@ export interface WorkerBook {
   pendingPrefillMs: number;
   /** Tokens of context held by running requests. */
   heldTokens: number;
+  /** Part of the sums above that other routers sent. */
+  readonly others: { running: number; decoding: number; pendingPrefillTokens: number };
   /** As last polled; null when never seen. */
   polledWaiting: number | null;
   polledKvUsage: number | null;
@@ -93,6 +100,8 @@ export class FleetBook {
   private readonly prefilling: Map<BlockHash, number>[] = [];
   /** Per worker: the request that came to it idle and is still alone there. */
   private readonly alone: (Entry | null)[] = [];
+  /** Places of workers that are gone for good and run nothing any more: the next new worker takes one. */
+  private readonly retired = new Set<number>();
   private hitErrorSum = 0;
   private hitReports = 0;
   private readonly seen = new Map<BlockHash, true>();
@@ -107,14 +116,15 @@ export class FleetBook {
 
   addWorker(spec: WorkerSpec): WorkerBook {
     const blocks = spec.kvTokens / this.blockTokens;
-    const index = this.index.addWorker(blocks);
+    const index = this.place(blocks);
     const estimate = spec.estimate ?? H100_FP8;
-    this.learned.push(new Learned(estimate, blocks));
-    this.prefilling.push(new Map());
-    this.alone.push(null);
+    this.learned[index] = new Learned(estimate, blocks);
+    this.prefilling[index] = new Map();
+    this.alone[index] = null;
     const worker: WorkerBook = {
       index,
       url: spec.url,
+      hash: crc32(spec.url),
       kvTokens: spec.kvTokens,
       estimate,
       running: 0,
@@ -122,14 +132,32 @@ export class FleetBook {
       pendingPrefillTokens: 0,
       pendingPrefillMs: 0,
       heldTokens: 0,
+      others: { running: 0, decoding: 0, pendingPrefillTokens: 0 },
       polledWaiting: null,
       polledKvUsage: null,
       health: new PeakEwma(),
     };
-    this.workers.push(worker);
+    this.workers[index] = worker;
     this.sizeSeen();
     this.depthsBuffer = new Uint32Array(this.workers.length);
     return worker;
+  }
+
+  /** The worker left the fleet for good. Nothing may be sent there any more; requests that run there must have ended. */
+  retireWorker(workerIndex: number): void {
+    this.index.clear(workerIndex);
+    this.retired.add(workerIndex);
+  }
+
+  /** A place for a worker: one that was left, else a new one. */
+  private place(blocks: number): number {
+    for (const index of this.retired) {
+      if (this.workers[index]!.running > 0) continue;
+      this.retired.delete(index);
+      this.index.setCapacity(index, blocks);
+      return index;
+    }
+    return this.index.addWorker(blocks);
   }
 
   /** The worker told how large its cache is; `blockTokens` as prompts of its model are cut now. */
@@ -173,7 +201,7 @@ export class FleetBook {
   }
 
   /** Books a request; answers after how many milliseconds its first token should come. */
-  dispatch(request: RoutingRequest, workerIndex: number, nowMs: number): number {
+  dispatch(request: RoutingRequest, workerIndex: number, nowMs: number, isOthers = false): number {
     const worker = this.workers[workerIndex]!;
     const depth = this.index.depth(workerIndex, request.blocks);
     const hit = Math.min(depth * request.blockTokens, Math.max(0, request.promptTokens - 1));
@@ -192,11 +220,16 @@ export class FleetBook {
       depth,
       hitIsPending: this.countPrefilling(workerIndex, request, 1) > 1,
       decoding: false,
+      isOthers,
     };
     this.entries.set(request.id, entry);
     this.alone[workerIndex] = worker.running === 0 ? entry : null;
     worker.running++;
     worker.pendingPrefillTokens += uncached;
+    if (isOthers) {
+      worker.others.running++;
+      worker.others.pendingPrefillTokens += uncached;
+    }
     worker.pendingPrefillMs += ms;
     worker.heldTokens += request.promptTokens;
     this.index.touch(workerIndex, request.blocks);
@@ -209,8 +242,7 @@ export class FleetBook {
     if (!entry || entry.decoding) return;
     const worker = this.workers[entry.worker]!;
     this.prefilled(entry, worker);
-    entry.decoding = true;
-    worker.decoding++;
+    this.decodes(entry, worker);
     const ratio = (nowMs - entry.dispatchedMs) / Math.max(1, entry.predictedFirstTokenMs);
     worker.health.observe(ratio, nowMs);
     const tells = entry.request.blocks.length > 0 && entry.uncachedTokens >= PACE_TOKENS;
@@ -223,8 +255,7 @@ export class FleetBook {
     if (!entry || entry.decoding) return;
     const worker = this.workers[entry.worker]!;
     this.prefilled(entry, worker);
-    entry.decoding = true;
-    worker.decoding++;
+    this.decodes(entry, worker);
   }
 
   /**
@@ -240,13 +271,17 @@ export class FleetBook {
     if (this.alone[entry.worker] === entry) this.alone[entry.worker] = null;
     worker.running--;
     worker.heldTokens -= request.promptTokens;
-    if (entry.decoding) worker.decoding--;
-    else this.prefilled(entry, worker);
+    if (entry.isOthers) worker.others.running--;
+    if (entry.decoding) {
+      worker.decoding--;
+      if (entry.isOthers) worker.others.decoding--;
+    } else this.prefilled(entry, worker);
     // Sums of fractions drift; an idle worker weighs exactly nothing.
     if (worker.running === 0) {
       worker.pendingPrefillMs = 0;
       worker.pendingPrefillTokens = 0;
       worker.heldTokens = 0;
+      worker.others.pendingPrefillTokens = 0;
     }
     if (seen.outputTokens !== null) this.outputs.observe(request.tenant, seen.outputTokens);
     const heldDepth = this.correct(entry, seen);
@@ -274,8 +309,15 @@ export class FleetBook {
     return Math.min(entry.depth, Math.floor((foundShare * promptTokens) / blockTokens));
   }
 
+  private decodes(entry: Entry, worker: WorkerBook): void {
+    entry.decoding = true;
+    worker.decoding++;
+    if (entry.isOthers) worker.others.decoding++;
+  }
+
   /** Its prefill weighs on the worker no more. */
   private prefilled(entry: Entry, worker: WorkerBook): void {
+    if (entry.isOthers) worker.others.pendingPrefillTokens -= entry.uncachedTokens;
     worker.pendingPrefillTokens -= entry.uncachedTokens;
     worker.pendingPrefillMs -= entry.prefillMs;
     this.countPrefilling(entry.worker, entry.request, -1);

@@ -3,10 +3,12 @@
  * No I/O; time and chance are arguments. Each event of a request enters here in one place: `dispatch`, then its booking.
  */
 import { BytesPerToken } from './estimates.ts';
-import { FleetBook, type RoutingRequest, type WorkerBook } from './fleet-book.ts';
+import { FleetBook, type RoutingRequest, type Seen, type WorkerBook } from './fleet-book.ts';
 import { POLICIES, type PolicyName } from './policies/index.ts';
 import type { Policy } from './policy.ts';
 import { BLOCK_BYTES, type PromptText, promptChain } from './prefix-hash.ts';
+import { boundedHash } from './replicas/bounded-hash.ts';
+import type { BookSink } from './replicas/inbox.ts';
 
 /** A request as the pipeline knows it. */
 export interface Asked {
@@ -44,6 +46,17 @@ export interface Booking {
   end(counts: ClosingCounts | null): void;
 }
 
+/** Who is told of this router's own events, so that other routers count them too. Ids name attempts, one at a time. */
+export interface BookEvents {
+  dispatched(request: RoutingRequest, url: string): void;
+  started(id: string, isMeasured: boolean): void;
+  ended(id: string, seen: Seen): void;
+  /** What the other routers do is not known at present. */
+  readonly isBlind: boolean;
+}
+
+const ALONE: BookEvents = { dispatched() {}, started() {}, ended() {}, isBlind: false };
+
 /** Until a worker has told its size: an H100 beside a 30B model. */
 const FIRST_KV_TOKENS = 400_000;
 const FIRST_BLOCK_TOKENS = BLOCK_BYTES / 4;
@@ -56,6 +69,8 @@ export class Picker {
   private readonly policy: Policy;
   private readonly nowMs: () => number;
   private readonly random: () => number;
+  private readonly byUrl = new Map<string, WorkerBook>();
+  private events: BookEvents = ALONE;
 
   /** `nowMs` is monotonic; `random` is uniform in [0, 1). */
   constructor(policy: PolicyName, nowMs: () => number, random: () => number) {
@@ -65,7 +80,47 @@ export class Picker {
   }
 
   addWorker(url: string): WorkerBook {
-    return this.book.addWorker({ url, kvTokens: FIRST_KV_TOKENS });
+    const worker = this.book.addWorker({ url, kvTokens: FIRST_KV_TOKENS });
+    this.byUrl.set(url, worker);
+    return worker;
+  }
+
+  /** The worker left the fleet for good; its own requests have ended. */
+  removeWorker(worker: WorkerBook): void {
+    this.byUrl.delete(worker.url);
+    this.book.retireWorker(worker.index);
+  }
+
+  /** From now on these are told of what happens here. */
+  tell(events: BookEvents): void {
+    this.events = events;
+  }
+
+  /** Where other routers' events go; those at workers that this router does not know are left out. */
+  get others(): BookSink {
+    const { book, byUrl, policy } = this;
+    const sent = new Map<string, { worker: WorkerBook; atMs: number }>();
+    return {
+      dispatch(request, url, atMs) {
+        const worker = byUrl.get(url);
+        if (worker === undefined) return;
+        sent.set(request.id, { worker, atMs });
+        book.dispatch(request, worker.index, atMs, true);
+        policy.onDispatch?.(request, worker);
+      },
+      start(id, isMeasured, atMs) {
+        if (!sent.has(id)) return;
+        if (isMeasured) book.firstToken(id, atMs);
+        else book.assumeFirstToken(id);
+      },
+      end(id, seen, atMs) {
+        const entry = sent.get(id);
+        if (entry === undefined) return;
+        sent.delete(id);
+        book.end(id, seen);
+        policy.onEnd?.(entry.worker, atMs - entry.atMs, atMs);
+      },
+    };
   }
 
   /** The worker told the size of its cache, in tokens of `model`. */
@@ -99,21 +154,27 @@ export class Picker {
   /** One of `candidates`, of which there is at least one. */
   pick(request: Routed, candidates: readonly WorkerBook[]): WorkerBook {
     if (candidates.length === 1) return candidates[0]!;
+    if (this.events.isBlind) return boundedHash(request, candidates);
     return this.policy.pick(request, this.book, candidates, { nowMs: this.nowMs(), random: this.random });
   }
 
   dispatch(request: Routed, worker: WorkerBook): Booking {
-    const { book, policy } = this;
+    const { book, policy, events } = this;
     const sentMs = this.nowMs();
     const startsMs = sentMs + book.dispatch(request, worker.index, sentMs) * worker.health.read(sentMs);
     policy.onDispatch?.(request, worker);
+    events.dispatched(request, worker.url);
     let isOpen = true;
     return {
       firstToken: () => {
-        if (isOpen) book.firstToken(request.id, this.nowMs());
+        if (!isOpen) return;
+        book.firstToken(request.id, this.nowMs());
+        events.started(request.id, true);
       },
       assumeStarted: () => {
-        if (isOpen && this.nowMs() >= startsMs) book.assumeFirstToken(request.id);
+        if (!isOpen || this.nowMs() < startsMs) return;
+        book.assumeFirstToken(request.id);
+        events.started(request.id, false);
       },
       end: (counts) => {
         if (!isOpen) return;
@@ -121,9 +182,14 @@ export class Picker {
         const endMs = this.nowMs();
         if (counts?.final) {
           const { promptTokens, cachedTokens, completionTokens } = counts;
-          book.end(request.id, { cachedTokens, promptTokens, outputTokens: completionTokens });
+          const seen = { cachedTokens, promptTokens, outputTokens: completionTokens };
+          book.end(request.id, seen);
+          events.ended(request.id, seen);
           if (promptTokens !== null) this.bytesPerToken.observe(request.model, request.promptBytes, promptTokens);
-        } else book.end(request.id, NOTHING_SEEN);
+        } else {
+          book.end(request.id, NOTHING_SEEN);
+          events.ended(request.id, NOTHING_SEEN);
+        }
         policy.onEnd?.(worker, endMs - sentMs, endMs);
       },
     };

@@ -7,6 +7,10 @@ import type { CallGuard } from './money-context.ts';
 export interface WorkerRegistration {
   url: string;
   engine: Engine;
+  /** Only these of its models shall be used; absent: all. */
+  models?: string[];
+  /** It finishes what it has and gets nothing new; its entry will be taken away. */
+  leaving?: boolean;
   atMs: number;
   ttlMs: number;
 }
@@ -72,8 +76,22 @@ function parseRegistration(text: string): WorkerRegistration | null {
   } catch {
     return null;
   }
-  if (!value || typeof value.url !== 'string' || !/^https?:\/\//.test(value.url)) return null;
+  if (!value || typeof value.url !== 'string' || !isBaseUrl(value.url)) return null;
   if (value.engine !== 'vllm' && value.engine !== 'sglang') return null;
   if (typeof value.atMs !== 'number' || typeof value.ttlMs !== 'number') return null;
-  return { url: value.url, engine: value.engine, atMs: value.atMs, ttlMs: value.ttlMs };
+  const { models } = value;
+  const isList = Array.isArray(models) && models.every((model) => typeof model === 'string');
+  return {
+    url: value.url,
+    engine: value.engine,
+    atMs: value.atMs,
+    ttlMs: value.ttlMs,
+    ...(isList && { models }),
+    ...(value.leaving === true && { leaving: true }),
+  };
+}
+
+/** Scheme and host alone, without a slash at the end: what a worker's URL is everywhere. */
+function isBaseUrl(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }

@@ -52,11 +52,11 @@ export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
   };
 }
 
-type Tied = { index: number; decoding: number };
+type Tied = { hash: number; decoding: number };
 
 function preferred(worker: Tied, best: Tied, firstBlock: number): boolean {
   if (worker.decoding !== best.decoding) return worker.decoding < best.decoding;
-  return rendezvous(firstBlock, worker.index) > rendezvous(firstBlock, best.index);
+  return rendezvous(firstBlock, worker.hash) > rendezvous(firstBlock, best.hash);
 }
 
 /** Weight of (key, worker) for highest-random-weight hashing. */

@@ -10,7 +10,7 @@ export function sessionHash(): Policy {
       const key = request.session !== null ? crc32(request.session) : (request.blocks[0] ?? crc32(request.id));
       let best = candidates[0]!;
       for (const worker of candidates) {
-        if (rendezvous(key, worker.index) > rendezvous(key, best.index)) best = worker;
+        if (rendezvous(key, worker.hash) > rendezvous(key, best.hash)) best = worker;
       }
       return best;
     },
