@@ -16,8 +16,10 @@ import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
 import { AccountService } from './accounts/service.ts';
 import { adminToken } from './auth/admin-token.ts';
 import { CreditService } from './credits/service.ts';
+import { type FileSettings, startFiles } from './files/start.ts';
 import { accountRoutes } from './http/accounts.ts';
 import { creditRoutes } from './http/credits.ts';
+import { fileRoutes } from './http/files.ts';
 import { keyRoutes } from './http/keys.ts';
 import { ledgerRoutes } from './http/ledger.ts';
 import { modelRoutes } from './http/models.ts';
@@ -54,6 +56,8 @@ export interface ConsoleOptions {
   allowGrammarsDefault?: boolean;
   /** 1 is right for PGlite; a Postgres server takes more. */
   poolMax?: number;
+  /** Absent: no files can be uploaded. */
+  files?: FileSettings | undefined;
   lifecycle: Lifecycle;
   logger: Logger;
   clock?: Clock;
@@ -111,10 +115,16 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     workers: new WorkerService({ db, directory, projector, clock }),
   };
   const routes = allRoutes(services);
+  const { files: fileSettings } = options;
+  const files = fileSettings && startFiles(fileSettings, { db, lifecycle, logger, clock, random });
   const unready = () => whyUnready(lifecycle, projector, db);
   const app = createServerApp({
     routes,
-    openRoutes: openRoutes({ openApi: openApiDocument(routes, VERSION), unready }),
+    openRoutes: openRoutes({
+      openApi: openApiDocument(routes, VERSION),
+      unready,
+      services: files ? [fileRoutes(files, fileSettings!.serviceToken)] : [],
+    }),
     authenticators: [adminToken(options.adminToken)],
     origin: { allowedHosts: options.allowedHosts ?? [], allowedOrigins: options.allowedOrigins ?? [] },
     logger,

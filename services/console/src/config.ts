@@ -3,6 +3,7 @@ import {
   commaList,
   type Environment,
   flag,
+  httpUrl,
   integer,
   listenAddress,
   loadConfig,
@@ -31,6 +32,15 @@ export const consoleShape = {
   TOLLGATE_KEYS_ALLOW_GRAMMARS: flag().default(false),
   /** Connections to Postgres at most; 1 is right for the embedded one. */
   TOLLGATE_CONSOLE_DB_CONNECTIONS: integer(1, 100).default(4),
+  /** Folder of uploaded files, shared by all consoles; without it nothing can be uploaded. */
+  TOLLGATE_FILES_DIR: z.string().min(1).optional(),
+  TOLLGATE_FILE_MAX_BYTES: integer(1_024, 1_073_741_824).default(67_108_864),
+  /** Bytes of files that one account may keep. */
+  TOLLGATE_ACCOUNT_FILES_BYTES: integer(1_024).default(5_368_709_120),
+  /** What other services of the installation show. */
+  TOLLGATE_SERVICE_TOKEN: secret(z.string().min(24, 'must be at least 24 characters')).optional(),
+  /** Retrieval's base URL, where it is installed: it forgets files that are deleted. */
+  TOLLGATE_RETRIEVAL_URL: httpUrl().optional(),
   TOLLGATE_STOP_GRACE_MS: integer(0, 600_000).default(10_000),
   LOG_LEVEL: logLevel().default('info'),
 };

@@ -4,7 +4,8 @@ import { ConfigError, type Environment, exitOnConfigError } from '@tollgate/shar
 import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import { startConsole } from './app.ts';
-import { processEnvironment, readConfig } from './config.ts';
+import { type ConsoleConfig, processEnvironment, readConfig } from './config.ts';
+import type { FileSettings } from './files/start.ts';
 
 /** Runs the console until SIGTERM or SIGINT. Bad configuration ends the process with status 78. */
 export async function main(argv: readonly string[], env: Environment): Promise<void> {
@@ -25,6 +26,7 @@ export async function main(argv: readonly string[], env: Environment): Promise<v
       allowedOrigins: config.TOLLGATE_CONSOLE_ORIGINS,
       allowGrammarsDefault: config.TOLLGATE_KEYS_ALLOW_GRAMMARS,
       poolMax: config.TOLLGATE_CONSOLE_DB_CONNECTIONS,
+      files: filesOf(config),
       lifecycle,
       logger,
     });
@@ -37,6 +39,19 @@ export async function main(argv: readonly string[], env: Environment): Promise<v
     await lifecycle.fail(error);
   }
   await running;
+}
+
+/** Files need a folder, and the token by which other services are known. */
+function filesOf(config: ConsoleConfig): FileSettings | undefined {
+  const { TOLLGATE_FILES_DIR: folder, TOLLGATE_SERVICE_TOKEN: serviceToken } = config;
+  if (folder === undefined || serviceToken === undefined) return undefined;
+  return {
+    folder,
+    serviceToken,
+    maxFileBytes: config.TOLLGATE_FILE_MAX_BYTES,
+    maxAccountBytes: config.TOLLGATE_ACCOUNT_FILES_BYTES,
+    retrievalUrl: config.TOLLGATE_RETRIEVAL_URL ?? null,
+  };
 }
 
 if (import.meta.main) await main(process.argv.slice(2), processEnvironment());

@@ -7,6 +7,8 @@ export interface OpenRoutesOptions {
   openApi: object;
   /** Why this console cannot serve, or null when it can. */
   unready(): Promise<string | null>;
+  /** Routes for other services of the installation, which authenticate by themselves. */
+  services?: readonly Router[];
 }
 
 const probe: RequestHandler = (_request, response, next) => {
@@ -14,8 +16,9 @@ const probe: RequestHandler = (_request, response, next) => {
   next();
 };
 
-export function openRoutes({ openApi, unready }: OpenRoutesOptions): Router {
+export function openRoutes({ openApi, unready, services = [] }: OpenRoutesOptions): Router {
   const router = express.Router();
+  for (const routes of services) router.use(routes);
   router.get('/healthz', probe, (_request, response) => {
     response.json({ status: 'ok' });
   });

@@ -1,0 +1,160 @@
+/** Files of accounts: one store for every purpose. Row and bytes are made and deleted together. */
+import type { Readable } from 'node:stream';
+import type { Identity } from '@tollgate/shared/contracts/internal';
+import { identityHeaders } from '@tollgate/shared/contracts/internal';
+import type { Db } from '@tollgate/shared/db/client';
+import {
+  type FileListRequest,
+  type FileOwner,
+  type FileRecord,
+  FileRecordStore,
+} from '@tollgate/shared/db/file-records';
+import { AppError } from '@tollgate/shared/domain/errors';
+import { newId } from '@tollgate/shared/domain/ids';
+import type { Clock } from '@tollgate/shared/runtime/clock';
+import { type FileStore, FileTooLarge } from '@tollgate/shared/runtime/file-store';
+import type { Random } from '@tollgate/shared/runtime/random';
+
+/** What files may be for, as in OpenAI's API; those that the product itself writes are not in this list. */
+export const UPLOAD_PURPOSES = ['assistants', 'user_data', 'batch'] as const;
+
+export interface FileServiceOptions {
+  db: Db;
+  store: FileStore;
+  maxFileBytes: number;
+  maxAccountBytes: number;
+  /** Retrieval's base URL and token; null where it is not installed. */
+  retrieval: { url: string; serviceToken: string } | null;
+  clock: Clock;
+  random: Random;
+}
+
+export interface Upload {
+  /** Known only when the whole form was read. Rejects when it is none: then nothing is kept. */
+  purpose: Promise<string>;
+  filename: string;
+  content: Readable;
+}
+
+/** Bytes without a row: of an upload that was cut. They are swept once nobody can still be writing them. */
+const ORPHAN_AGE_MS = 3_600_000;
+const SWEEP_PAGE = 500;
+const FORGET_TIMEOUT_MS = 30_000;
+
+export class FileService {
+  readonly #options: FileServiceOptions;
+  readonly #records: FileRecordStore;
+
+  constructor(options: FileServiceOptions) {
+    this.#options = options;
+    this.#records = new FileRecordStore(options.db);
+  }
+
+  get maxFileBytes(): number {
+    return this.#options.maxFileBytes;
+  }
+
+  /** Bytes first, then the row: a crash between leaves bytes that `sweep` finds, never a row without bytes. */
+  async upload(who: Identity, { purpose, filename, content }: Upload): Promise<FileRecord> {
+    const { store, maxFileBytes, maxAccountBytes, clock, random } = this.#options;
+    const left = maxAccountBytes - (await this.#records.bytesOf(who.accountId));
+    const id = newId('file', random.bytes);
+    let stored: { bytes: number; sha256: string };
+    try {
+      stored = await store.put(id, content, Math.min(maxFileBytes, left));
+    } catch (error) {
+      if (!(error instanceof FileTooLarge)) throw error;
+      throw new AppError('body_too_large', {
+        param: 'file',
+        message:
+          left < maxFileBytes
+            ? `This account may store ${maxAccountBytes} bytes, and this file does not fit. Delete files first.`
+            : `A file may have ${maxFileBytes} bytes at most.`,
+      });
+    }
+    try {
+      const record: FileRecord = {
+        id,
+        ...ownerOf(who),
+        keyId: who.keyId,
+        purpose: await purpose,
+        filename,
+        ...stored,
+        createdAtMs: clock.nowMs(),
+      };
+      await this.#records.create(record);
+      return record;
+    } catch (error) {
+      await store.delete(id);
+      throw error;
+    }
+  }
+
+  async get(who: Identity, id: string): Promise<FileRecord> {
+    const record = await this.#records.get(ownerOf(who), id);
+    if (record === null) throw noFile();
+    return record;
+  }
+
+  list(who: Identity, request: FileListRequest): Promise<{ data: FileRecord[]; hasMore: boolean }> {
+    return this.#records.list(ownerOf(who), request);
+  }
+
+  async content(who: Identity, id: string): Promise<{ record: FileRecord; content: Readable }> {
+    const record = await this.get(who, id);
+    const content = await this.#options.store.get(id);
+    if (content === null) throw noFile();
+    return { record, content };
+  }
+
+  /** Collections forget it first: while they cannot be reached nothing is deleted, and the call can be repeated. */
+  async delete(who: Identity, id: string): Promise<void> {
+    await this.get(who, id);
+    await this.#forget(who, id);
+    await this.#records.delete(ownerOf(who), id);
+    await this.#options.store.delete(id);
+  }
+
+  /** Deletes bytes that no row speaks of; returns how many. */
+  async sweep(): Promise<number> {
+    const { store, clock } = this.#options;
+    const old = (await store.list()).filter(({ atMs }) => atMs < clock.nowMs() - ORPHAN_AGE_MS);
+    let swept = 0;
+    for (let at = 0; at < old.length; at += SWEEP_PAGE) {
+      const ids = old.slice(at, at + SWEEP_PAGE).map(({ id }) => id);
+      const known = await this.#records.known(ids);
+      for (const id of ids) {
+        if (known.has(id)) continue;
+        await store.delete(id);
+        swept++;
+      }
+    }
+    return swept;
+  }
+
+  async #forget(who: Identity, id: string): Promise<void> {
+    const { retrieval } = this.#options;
+    if (retrieval === null) return;
+    try {
+      const answer = await fetch(`${retrieval.url}/internal/files/${id}`, {
+        method: 'DELETE',
+        headers: { authorization: `Bearer ${retrieval.serviceToken}`, ...identityHeaders(who) },
+        signal: AbortSignal.timeout(FORGET_TIMEOUT_MS),
+      });
+      await answer.arrayBuffer();
+      if (!answer.ok) throw new Error(`retrieval answered ${answer.status}`);
+    } catch (cause) {
+      throw new AppError('retrieval_unavailable', {
+        message: 'The collections that hold this file cannot be reached now. Nothing was deleted. Retry.',
+        retryAfterMs: 2_000,
+        cause,
+      });
+    }
+  }
+}
+
+function ownerOf({ accountId, projectId }: Identity): FileOwner {
+  return { accountId, projectId: projectId ?? '' };
+}
+
+const noFile = () => new AppError('not_found', { message: 'There is no such file.', param: 'file_id' });

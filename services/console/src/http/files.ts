@@ -1,0 +1,197 @@
+/** `/v1/files` in OpenAI's shape. Callers are services (the router for a key, retrieval for a file's owner). */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { Busboy } from '@fastify/busboy';
+import { type Identity, readIdentity } from '@tollgate/shared/contracts/internal';
+import type { FileRecord } from '@tollgate/shared/db/file-records';
+import { AppError } from '@tollgate/shared/domain/errors';
+import { isId } from '@tollgate/shared/domain/ids';
+import express, { type Request, type RequestHandler, type Router } from 'express';
+import { z } from 'zod';
+import { type FileService, UPLOAD_PURPOSES } from '../files/service.ts';
+import { invalidRequest } from './errors.ts';
+
+const MAX_NAME = 255;
+const listQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  after: z.string().max(80).optional(),
+  purpose: z.string().max(64).optional(),
+});
+
+export function fileRoutes(files: FileService, serviceToken: string): Router {
+  const router = express.Router();
+  router.use('/v1/files', requireService(serviceToken));
+  router.post('/v1/files', async (request, response) => {
+    response.locals.operation = 'files.create';
+    const who = whoOf(request);
+    const record = await receive(request, files, who);
+    response.json(fileView(record));
+  });
+  router.get('/v1/files', async (request, response) => {
+    response.locals.operation = 'files.list';
+    const query = listQuery.safeParse(request.query);
+    if (!query.success) throw invalidRequest('query', query.error);
+    const { data, hasMore } = await files.list(whoOf(request), query.data);
+    const shown = data.map(fileView);
+    response.json({
+      object: 'list',
+      data: shown,
+      first_id: shown[0]?.id ?? null,
+      last_id: shown.at(-1)?.id ?? null,
+      has_more: hasMore,
+    });
+  });
+  router.get('/v1/files/:id', async (request, response) => {
+    response.locals.operation = 'files.get';
+    response.json(fileView(await files.get(whoOf(request), request.params.id)));
+  });
+  router.get('/v1/files/:id/content', async (request, response) => {
+    response.locals.operation = 'files.content';
+    const { record, content } = await files.content(whoOf(request), request.params.id);
+    // Never as HTML: it is somebody's file, shown under this origin.
+    response.set({
+      'content-type': 'application/octet-stream',
+      'content-length': String(record.bytes),
+      'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(record.filename)}`,
+      'x-content-type-options': 'nosniff',
+    });
+    content.on('error', () => response.destroy());
+    response.on('close', () => content.destroy());
+    content.pipe(response);
+  });
+  router.delete('/v1/files/:id', async (request, response) => {
+    response.locals.operation = 'files.delete';
+    await files.delete(whoOf(request), request.params.id);
+    response.json({ id: request.params.id, object: 'file', deleted: true });
+  });
+  return router;
+}
+
+function fileView(file: FileRecord) {
+  return {
+    id: file.id,
+    object: 'file',
+    bytes: file.bytes,
+    created_at: Math.floor(file.createdAtMs / 1_000),
+    filename: file.filename,
+    purpose: file.purpose,
+    status: 'processed',
+  };
+}
+
+/**
+ * One multipart form with `purpose` and `file`, streamed to the store. The purpose may come behind the file (some SDKs
+ * send it so): the file is then taken first and given up when the purpose is wrong.
+ */
+function receive(request: Request, files: FileService, who: Identity): Promise<FileRecord> {
+  if (Number(request.headers['content-length'] ?? 0) > files.maxFileBytes + FORM_BYTES) {
+    throw new AppError('body_too_large', { message: `A file may have ${files.maxFileBytes} bytes at most.` });
+  }
+  const type = request.headers['content-type'];
+  if (type === undefined || !/^multipart\/form-data/i.test(type)) {
+    throw new AppError('unsupported_media_type', { message: 'Send the file as multipart/form-data.' });
+  }
+  return new Promise((resolve, reject) => {
+    const purpose = Promise.withResolvers<string>();
+    purpose.promise.catch(() => {});
+    let upload: Promise<FileRecord> | null = null;
+    let incoming: Readable | null = null;
+    let settled = false;
+    let form: InstanceType<typeof Busboy>;
+    try {
+      form = new Busboy({
+        headers: { ...request.headers, 'content-type': type },
+        limits: { files: 1, fields: 16, fieldSize: 1_024, parts: 20, headerPairs: 50 },
+      });
+    } catch {
+      throw new AppError('invalid_request', { message: 'The form has no boundary.' });
+    }
+    const finish = (error: unknown, record?: FileRecord): void => {
+      if (settled) return;
+      settled = true;
+      purpose.reject(error);
+      request.unpipe(form);
+      request.resume();
+      if (record === undefined) reject(error);
+      else resolve(record);
+    };
+    form.on('field', (name: string, value: string) => {
+      if (name !== 'purpose') return;
+      if (isPurpose(value)) purpose.resolve(value);
+      else finish(wrongPurpose());
+    });
+    form.on('file', (name: string, stream: Readable, filename: string) => {
+      if (name !== 'file' || upload !== null || settled) {
+        stream.resume();
+        return;
+      }
+      incoming = stream;
+      upload = files.upload(who, { purpose: purpose.promise, filename: nameOf(filename), content: stream });
+      upload.then(
+        (record) => finish(null, record),
+        (error: unknown) => {
+          stream.resume();
+          finish(error);
+        },
+      );
+    });
+    form.on('finish', () => {
+      purpose.reject(missing('purpose'));
+      if (upload === null) finish(missing('file'));
+    });
+    form.on('error', () => finish(new AppError('invalid_request', { message: 'The form cannot be read.' })));
+    request.on('close', () => {
+      if (request.complete) return;
+      const cut = new AppError('invalid_request', { message: 'The upload was cut.' });
+      incoming?.destroy(cut);
+      finish(cut);
+    });
+    request.pipe(form);
+  });
+}
+
+/** The form around a file: boundary, names, the other fields. */
+const FORM_BYTES = 65_536;
+
+function isPurpose(purpose: string): boolean {
+  return (UPLOAD_PURPOSES as readonly string[]).includes(purpose);
+}
+
+function wrongPurpose(): AppError {
+  return new AppError('invalid_request', {
+    param: 'purpose',
+    message: `Invalid 'purpose': expected one of ${UPLOAD_PURPOSES.join(', ')}.`,
+  });
+}
+
+const missing = (name: string) =>
+  new AppError('invalid_request', { param: name, message: `Missing required parameter: '${name}'.` });
+
+/** The last part of a path, printable: a name for people, never a place. */
+function nameOf(filename: string | undefined): string {
+  const last = (filename ?? '').split(/[\\/]/).at(-1) ?? '';
+  return last.replace(/[\p{Cc}\p{Cs}]/gu, '').slice(0, MAX_NAME) || 'file';
+}
+
+function whoOf(request: Request): Identity {
+  const who = readIdentity((name) => {
+    const value = request.headers[name];
+    return typeof value === 'string' ? value : undefined;
+  });
+  if (who === null || !isId('acct', who.accountId) || !isId('key', who.keyId)) {
+    throw new AppError('missing_api_key', { message: 'The call does not say for whom it is.' });
+  }
+  return who;
+}
+
+function requireService(token: string): RequestHandler {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  const expected = digest(`Bearer ${token}`);
+  return (request, _response, next) => {
+    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+      throw new AppError('invalid_api_key', { message: 'The service token is missing or wrong.' });
+    }
+    next();
+  };
+}
