@@ -16,13 +16,13 @@ export interface Identity {
   userId: string | null;
 }
 
-/** Headers of a call for somebody. */
+/** Headers of a call for somebody. Values are written as in a URI: a user's name may be in any script. */
 export function identityHeaders({ accountId, keyId, projectId, userId }: Identity): Record<string, string> {
   return {
     [IDENTITY_HEADERS.account]: accountId,
     [IDENTITY_HEADERS.key]: keyId,
-    ...(projectId === null ? {} : { [IDENTITY_HEADERS.project]: projectId }),
-    ...(userId === null ? {} : { [IDENTITY_HEADERS.user]: userId }),
+    ...(projectId === null ? {} : { [IDENTITY_HEADERS.project]: encodeURIComponent(projectId) }),
+    ...(userId === null ? {} : { [IDENTITY_HEADERS.user]: encodeURIComponent(userId) }),
   };
 }
 
@@ -34,7 +34,17 @@ export function readIdentity(header: (name: string) => string | undefined): Iden
   return {
     accountId,
     keyId,
-    projectId: header(IDENTITY_HEADERS.project) || null,
-    userId: header(IDENTITY_HEADERS.user) || null,
+    projectId: decoded(header(IDENTITY_HEADERS.project)),
+    userId: decoded(header(IDENTITY_HEADERS.user)),
   };
+}
+
+function decoded(value: string | undefined): string | null {
+  if (!value) return null;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    // Not ours; taken as it stands it names nobody.
+    return value;
+  }
 }
