@@ -3,7 +3,7 @@
  * keep to their parameters. Made by the schema gate before anything is charged; every worker gets it in its own dialect.
  */
 import { AppError } from '@tollgate/shared/domain/errors';
-import type { ChatRequest, Tool, ToolChoice } from './contract/request.ts';
+import type { GenerationRequest, Tool, ToolChoice } from './contract/request.ts';
 import type { EngineConstraint } from './schema-gate/constraint.ts';
 import type { EngineDialect } from './schema-gate/dialect.ts';
 import type { GateResult, SchemaGate, SchemaRules } from './schema-gate/gate.ts';
@@ -34,7 +34,7 @@ export interface AnswerChecks {
 }
 
 /** True when the request needs the gate; all others do not pay for it. */
-export function asksForForm({ structured, tools, toolChoice }: ChatRequest): boolean {
+export function asksForForm({ structured, tools, toolChoice }: GenerationRequest): boolean {
   return structured !== null || (tools ?? []).some((tool) => isChecked(tool, toolChoice));
 }
 
@@ -77,15 +77,20 @@ const nameOf = ({ engine, version, xgrammar }: EngineDialect): string => `${engi
  */
 export async function readForm(
   gate: Pick<SchemaGate, 'gate'>,
-  request: ChatRequest,
+  request: GenerationRequest,
   policy: AnswerPolicy,
   dialect: EngineDialect,
   allowGrammars: boolean,
 ): Promise<AnswerForm> {
-  const body = { ...request.structured, tools: request.tools, tool_choice: request.toolChoice };
+  const body = {
+    ...request.structured,
+    tools: request.tools,
+    tool_choice: request.toolChoice,
+    parallel_tool_calls: request.parallelToolCalls,
+  };
   const gated = (each: EngineDialect) => gate.gate(body, policy.schemas, each, allowGrammars);
   const result = await gated(dialect);
-  const tools = await toolChecks(gate, request, policy.schemas, dialect);
+  const tools = await toolChecks(gate, request, policy.schemas, dialect, result.besideTools);
   return new AnswerForm(result, dialect, tools, policy.onInvalid, async (each) => (await gated(each)).engineConstraint);
 }
 
@@ -98,14 +103,15 @@ function isChecked(tool: Tool, choice: ToolChoice | null): boolean {
 
 async function toolChecks(
   gate: Pick<SchemaGate, 'gate'>,
-  { tools, toolChoice }: ChatRequest,
+  { tools, toolChoice }: GenerationRequest,
   rules: SchemaRules,
   dialect: EngineDialect,
+  all: boolean,
 ): Promise<Map<string, DocumentCheck>> {
   const checks = new Map<string, DocumentCheck>();
   for (const [i, tool] of (tools ?? []).entries()) {
     const { parameters, strict } = tool.function;
-    if (parameters === undefined || !isChecked(tool, toolChoice)) continue;
+    if (parameters === undefined || !(all || isChecked(tool, toolChoice))) continue;
     const schema = { name: 'parameters', schema: parameters, strict: strict === true };
     const body = { response_format: { type: 'json_schema', json_schema: schema } };
     try {

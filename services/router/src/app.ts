@@ -13,6 +13,7 @@ import { FleetStore } from '@tollgate/shared/redis/fleet-store';
 import { KeyStore } from '@tollgate/shared/redis/key-store';
 import { channels } from '@tollgate/shared/redis/keys';
 import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { RepeatStore } from '@tollgate/shared/redis/repeat-store';
 import { Subscriber } from '@tollgate/shared/redis/subscriber';
 import { type Clock, systemClock } from '@tollgate/shared/runtime/clock';
 import { createLifecycle, type Lifecycle } from '@tollgate/shared/runtime/lifecycle';
@@ -29,20 +30,30 @@ import { machineName, type RouterConfig } from './config.ts';
 import { RequestContext } from './context.ts';
 import { loadProfiles } from './contract/load-profiles.ts';
 import { Discovery } from './discovery/sources.ts';
+import { ENDPOINT_NAMES } from './endpoints/endpoint.ts';
+import { ENDPOINTS } from './endpoints/index.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { ReplicaLink } from './fleet/replica-link.ts';
+import { sendError } from './http/error-response.ts';
 import { answerHeaders } from './http/headers.ts';
 import { createRoutes } from './http/routes.ts';
 import { createHttpServer } from './http/server.ts';
+import { createServiceProxy } from './http/service-proxy.ts';
 import { routerIdentity } from './identity.ts';
 import { keyView } from './key-view.ts';
 import { RouterMetrics } from './metrics.ts';
+import { modelTerms } from './model-rules.ts';
+import { WaitingRoom } from './queue/waiting-room.ts';
 import { pooledBytes } from './random-pool.ts';
 import { Watch } from './relay/watch.ts';
+import { RECORDING_DEFAULTS } from './repeats/recording.ts';
+import { createRepeats } from './repeats/repeats.ts';
+import { createSeal } from './repeats/seal.ts';
 import { GrammarCompilerPool } from './schema-gate/compiler.ts';
 import { SchemaGate } from './schema-gate/gate.ts';
 import { beatOf } from './settlement/beat.ts';
 import { Heartbeats, type LiveHold } from './settlement/heartbeats.ts';
+import type { ServiceName } from './service-paths.ts';
 import { Settlement } from './settlement/settle.ts';
 import { Voids } from './settlement/voids.ts';
 import { Running } from './shutdown.ts';
@@ -51,7 +62,9 @@ import { decodeSpooled, ingestInto } from './spool/records.ts';
 import { Spool } from './spool/spool.ts';
 import { cacheSalts } from './upstream/cache-salt.ts';
 import { countPromptTokens } from './upstream/count-prompt.ts';
+import { Poison } from './upstream/poison.ts';
 import { Pools } from './upstream/pools.ts';
+import { RETRY_BUDGET_DEFAULTS, RetryBudget } from './upstream/retry-budget.ts';
 
 export interface RouterOptions {
   config: RouterConfig;
@@ -72,7 +85,7 @@ export interface RunningRouter {
   /** For tests and `/readyz`. */
   readiness(): { ready: boolean; reasons: string[] };
   /** Figures that must return to 0. */
-  counters(): { running: number; heldBeats: number; unconfirmed: number; pendingVoids: number; workers: number[] };
+  counters(): { running: number; queued: number; heldBeats: number; unconfirmed: number; pendingVoids: number; workers: number[] };
   /** Other routers that are heard, and their requests in this one's books. */
   others(): { routers: number; inFlight: number };
   /** How far prefix hits were predicted from what the workers reported: mean difference in points of the prompt. */
@@ -85,8 +98,18 @@ const FIRST_BEAT_MS = 100;
 const WATCH_MS = 100;
 const POLL_FLEET_MS = 1_000;
 const CREDIT_POLL_MS = 100;
+/** A recorded request gives a sign of life every second; silent for so long, its router is taken for dead. */
+const REPEAT_STALE_MS = 5_000;
+const REPEAT_LOST_MS = 480_000;
+const REPEAT_POLL_MS = 50;
 const TOKENIZE_TIMEOUT_MS = 2_000;
 const CLOSING_MS = 5_000;
+const GENERATIONS = new Set<string>(ENDPOINT_NAMES);
+/** What workers are asked about when they join. */
+const PROBED_PATHS = Object.values(ENDPOINTS).map(({ workerPath }) => workerPath);
+const BATCH_PATIENCE_MS = 60_000;
+const MAX_HOLD_MS = 5_000;
+const WARM_COMPILER_AFTER_MS = 1_000;
 
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
   const { config, logger } = options;
@@ -193,6 +216,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       probeEveryMs: config.TOLLGATE_PROBE_MS,
       probeTimeoutMs: Math.max(2_000, config.TOLLGATE_PROBE_MS),
       promisedContext: (model) => catalog.get(model)?.maxModelLen ?? null,
+      paths: PROBED_PATHS,
     },
     pools,
     clock,
@@ -232,7 +256,20 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     : null;
   if (replicas !== null) fleet.shareWith(replicas);
   lifecycle.defer('shared books', () => replicas?.stop());
+  const room = new WaitingRoom(
+    {
+      maxDepth: config.TOLLGATE_QUEUE_DEPTH,
+      maxDepthPerAccount: config.TOLLGATE_QUEUE_DEPTH_PER_ACCOUNT,
+      batchPatienceMs: BATCH_PATIENCE_MS,
+      maxHoldMs: MAX_HOLD_MS,
+    },
+    fleet,
+    clock,
+    metrics,
+  );
+  fleet.onRoom = () => room.wake();
   const watch = new Watch(clock);
+  watch.add(room);
   lifecycle.defer('watch', () => watch.stop());
 
   const readDraining = async (): Promise<void> => {
@@ -253,11 +290,55 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
 
   const compiler = new GrammarCompilerPool();
   lifecycle.defer('schema compiler', () => compiler.close());
+  // Soon, but not at once: what serves from the first moment comes first.
+  const warming = clock.setTimeout(() => void compiler.warmUp(), WARM_COMPILER_AFTER_MS).unref();
+  lifecycle.defer('schema compiler warm-up', () => warming.cancel());
   const gate = new SchemaGate({ compiler });
+
+  const repeats = createRepeats({
+    store: new RepeatStore(
+      redis,
+      config.TOLLGATE_BUCKETS,
+      {
+        ttlMs: config.TOLLGATE_REPEAT_TTL_MS,
+        staleAfterMs: REPEAT_STALE_MS,
+        // Before the hold can have been reaped (H), and before the tombstone of a settled one is gone (10 min).
+        lostAfterMs: Math.min(REPEAT_LOST_MS, config.TOLLGATE_HOLD_LOST_MS * 0.8),
+        bytesPerAnswer: config.TOLLGATE_REPEAT_ANSWER_BYTES,
+        bytesPerAccount: config.TOLLGATE_REPEAT_ACCOUNT_BYTES,
+      },
+      guard,
+    ),
+    seal: createSeal(config.TOLLGATE_KEY_PEPPER, random),
+    clock,
+    recording: RECORDING_DEFAULTS,
+    routerId,
+    pollMs: REPEAT_POLL_MS,
+    staleAfterMs: REPEAT_STALE_MS,
+    slowReaderMs: config.TOLLGATE_SLOW_READER_MS,
+  });
 
   // Requests.
   const requestBytes = pooledBytes(random);
   const running = new Running(clock);
+  const terms = modelTerms(
+    {
+      limits: {
+        firstTokenMs: config.TOLLGATE_FIRST_TOKEN_TIMEOUT_MS,
+        idleMs: config.TOLLGATE_IDLE_TIMEOUT_MS,
+        plainMs: config.TOLLGATE_PLAIN_TIMEOUT_MS,
+        totalMs: config.TOLLGATE_TOTAL_TIMEOUT_MS,
+        earlyAnswerMs: config.TOLLGATE_EARLY_ANSWER_MS,
+        pingMs: config.TOLLGATE_PING_MS,
+        slowReaderMs: config.TOLLGATE_SLOW_READER_MS,
+        clientBufferBytes: config.TOLLGATE_CLIENT_BUFFER_BYTES,
+        plainAnswerBytes: 64 * 1024 * 1024,
+      },
+      maxQueueMs: config.TOLLGATE_QUEUE_MAX_MS,
+      scaleFromZero: false,
+    },
+    config.TOLLGATE_MODEL_RULES,
+  );
   let draining = false;
   const countPrompt = (ctx: RequestContext) => countPromptTokens(ctx, pools, TOKENIZE_TIMEOUT_MS);
   const settlement = new Settlement({ spool, voids, clock, logger, metrics, countPrompt });
@@ -275,6 +356,11 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     if (config.TOLLGATE_ACCESS_LOG === 'off') return;
     if (config.TOLLGATE_ACCESS_LOG === 'all' || ctx.status >= 500) logAccess(logger, ctx, durationMs);
   };
+  const serviceProxy = createServiceProxy({
+    serviceToken: config.TOLLGATE_SERVICE_TOKEN ?? '',
+    timeoutMs: config.TOLLGATE_SERVICE_TIMEOUT_MS,
+    sendError,
+  });
   const app = createRoutes({
     profiles,
     hosts: config.TOLLGATE_CONTRACT_HOSTS,
@@ -282,7 +368,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     open(profile, endpoint, clientRequestId) {
       const requestId = newId('req', requestBytes);
       const ctx = new RequestContext(requestId, endpoint, profile, clock.monotonicMs(), clientRequestId);
-      if (endpoint === '/chat/completions') {
+      if (GENERATIONS.has(endpoint)) {
         running.enter();
         metrics.opened();
       }
@@ -296,6 +382,19 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       } catch (cause) {
         throw new AppError('store_unavailable', { cause, retryAfterMs: 1_000 });
       }
+    },
+    services: { urls: serviceUrls(config), pass: serviceProxy },
+    quoting: {
+      money,
+      outboxBound: config.TOLLGATE_OUTBOX_BOUND,
+      expectedFirstTokenMs: (ctx, maxOutputTokens) => {
+        const { requestId: id, promptBytes } = ctx;
+        const { accountId } = ctx.key!;
+        const asked = { id, model: ctx.model!.id, accountId, text: ctx.text!, promptBytes, maxOutputTokens };
+        return fleet.expectedFirstTokenMs(
+          fleet.route({ ...asked, salt: cacheSalt(accountId) }, ctx.generation!),
+        );
+      },
     },
     ready: readiness,
     pipeline: {
@@ -311,11 +410,13 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       },
       catalogModel: (id) => catalog.get(id),
       catalogModels: () => catalog.models,
-      canServe: (model) => fleet.canServe(model),
+      canServe: (model, endpoint) => fleet.canServe(model, endpoint) || terms(model).scaleFromZero,
+      lacks: (model, endpoint) => fleet.lacks(model, endpoint),
       form: (ctx, request) => {
         const allowGrammars = ctx.key?.allowGrammars === true;
         return readForm(gate, request, ctx.profile.answers, fleet.dialectFor(request.model), allowGrammars);
       },
+      repeats,
       admit: {
         money,
         answers,
@@ -329,6 +430,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       settlement,
       deliver: {
         fleet,
+        room,
+        retries: new RetryBudget(RETRY_BUDGET_DEFAULTS, () => clock.monotonicMs()),
+        poison: new Poison(() => clock.monotonicMs()),
         pools,
         clock,
         watch,
@@ -337,18 +441,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         countPrompt,
         headers: answerHeaders,
         settle: (ctx) => settlement.settle(ctx),
-        limits: {
-          firstTokenMs: config.TOLLGATE_FIRST_TOKEN_TIMEOUT_MS,
-          idleMs: config.TOLLGATE_IDLE_TIMEOUT_MS,
-          plainMs: config.TOLLGATE_PLAIN_TIMEOUT_MS,
-          totalMs: config.TOLLGATE_TOTAL_TIMEOUT_MS,
-          earlyAnswerMs: config.TOLLGATE_EARLY_ANSWER_MS,
-          pingMs: config.TOLLGATE_PING_MS,
-          slowReaderMs: config.TOLLGATE_SLOW_READER_MS,
-          clientBufferBytes: config.TOLLGATE_CLIENT_BUFFER_BYTES,
-          plainAnswerBytes: 64 * 1024 * 1024,
-        },
-        dispatched(ctx, stop) {
+        terms,
+        begun(ctx, stop) {
           running.stoppable(ctx, stop);
           const hold: LiveHold = {
             accountId: ctx.admission!.intent.accountId,
@@ -444,12 +538,24 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     others: () => replicas?.peers ?? { routers: 0, inFlight: 0 },
     counters: () => ({
       running: running.size,
+      queued: room.size,
       heldBeats: heartbeats.live,
       unconfirmed: spool.unconfirmed,
       pendingVoids: voids.size,
       workers: fleet.snapshots().map((worker) => worker.running + worker.waiting + worker.pendingPrefillTokens),
     }),
   };
+}
+
+/** Services that this installation has; all of them want the token. */
+function serviceUrls(config: RouterConfig): ReadonlyMap<ServiceName, string> {
+  const urls: [ServiceName, string | undefined][] = [
+    ['console', config.TOLLGATE_CONSOLE_URL],
+    ['metering', config.TOLLGATE_METERING_URL],
+    ['retrieval', config.TOLLGATE_RETRIEVAL_URL],
+  ];
+  if (config.TOLLGATE_SERVICE_TOKEN === undefined) return new Map();
+  return new Map(urls.filter((entry): entry is [ServiceName, string] => entry[1] !== undefined));
 }
 
 /** How long all stop steps together may take: the delay, the grace of requests and records, and closing. */

@@ -14,6 +14,7 @@ import {
 } from '@tollgate/shared/runtime/config';
 import { z } from 'zod';
 import type { WorkerSpec } from './fleet/worker.ts';
+import { modelRules } from './model-rules.ts';
 import { POLICIES, type PolicyName } from './routing/policies/index.ts';
 
 /** `http://host:port`, or `sglang=http://host:port`, comma-separated. */
@@ -86,6 +87,10 @@ export const routerShape = {
   /** Metering's base URL and its token: the last resort for unconfirmed records at shutdown. */
   TOLLGATE_METERING_URL: httpUrl().optional(),
   TOLLGATE_SERVICE_TOKEN: secret(z.string().min(24, 'must be at least 24 characters')).optional(),
+  /** Services behind this host: usage, receipts and files; vector stores. Without one its paths answer 503. */
+  TOLLGATE_CONSOLE_URL: httpUrl().optional(),
+  TOLLGATE_RETRIEVAL_URL: httpUrl().optional(),
+  TOLLGATE_SERVICE_TIMEOUT_MS: integer(100, 600_000).default(60_000),
   /** Base of the error pages that errors point to. */
   TOLLGATE_ERROR_DOCS_URL: z.string().default('/docs/errors'),
   /** Names of the contracts to serve; all of the folder when empty. */
@@ -107,6 +112,13 @@ export const routerShape = {
   TOLLGATE_PING_MS: integer(1).default(15_000),
   TOLLGATE_SLOW_READER_MS: integer(1).default(60_000),
   TOLLGATE_CLIENT_BUFFER_BYTES: integer(16_384).default(1_048_576),
+  /** The longest wait for a worker with room; a client may ask for less (`x-tollgate-max-queue-ms`). */
+  TOLLGATE_QUEUE_MAX_MS: integer(0, 3_600_000).default(30_000),
+  /** Requests that may wait in this router for one model, and of one account among them. */
+  TOLLGATE_QUEUE_DEPTH: integer(0, 100_000).default(1_000),
+  TOLLGATE_QUEUE_DEPTH_PER_ACCOUNT: integer(0, 100_000).default(200),
+  /** Times of single models, and which of them start from zero workers: JSON, see `model-rules.ts`. */
+  TOLLGATE_MODEL_RULES: modelRules().default({}),
   TOLLGATE_PROBE_MS: integer(10).default(1_000),
   TOLLGATE_HEARTBEAT_MS: integer(10).default(10_000),
   /** H of the money rules: a hold that could not be renewed for so long ends its stream. */
@@ -115,6 +127,10 @@ export const routerShape = {
   /** Refuses readiness for so long before the port closes, so that balancers notice. */
   TOLLGATE_DRAIN_DELAY_MS: integer(0, 600_000).default(0),
   TOLLGATE_STOP_GRACE_MS: integer(0, 3_600_000).default(30_000),
+  /** Answers kept under Idempotency-Keys: how long, and sealed bytes in Redis per answer and per account. */
+  TOLLGATE_REPEAT_TTL_MS: integer(1_000, 604_800_000).default(86_400_000),
+  TOLLGATE_REPEAT_ANSWER_BYTES: integer(1_024).default(4_194_304),
+  TOLLGATE_REPEAT_ACCOUNT_BYTES: integer(1_024).default(16_777_216),
   TOLLGATE_ACCESS_LOG: z.enum(['all', 'errors', 'off']).default('all'),
   LOG_LEVEL: logLevel().default('info'),
 };

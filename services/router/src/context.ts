@@ -8,8 +8,13 @@ import type { CountSource, Intent } from '@tollgate/shared/domain/usage';
 import type { LimitStates } from '@tollgate/shared/redis/money-scripts';
 import type { AnswerForm } from './answer-form.ts';
 import type { ContractProfile } from './contract/profile.ts';
-import type { ChatRequest } from './contract/request.ts';
+import type { GenerationRequest } from './contract/request.ts';
+import type { Endpoint } from './endpoints/endpoint.ts';
+import { NO_TERMS, type QueueTerms } from './queue/terms.ts';
+import type { PatchForm } from './relay/patch-form.ts';
 import { NO_COUNTS, type TokenCounts } from './relay/token-counts.ts';
+import type { TakenOver } from './repeats/progress.ts';
+import type { Recording } from './repeats/recording.ts';
 import type { RequestText } from './upstream/body.ts';
 
 /** What a request was admitted with. From here on it must be settled or given back. */
@@ -24,22 +29,29 @@ export interface Admission {
 }
 
 export class RequestContext {
-  readonly requestId: RequestId;
+  /** A request that is taken over keeps the id of the first (repeats/). */
+  requestId: RequestId;
+  /** Path below the contract's base, for the log and the record. */
   readonly endpoint: string;
+  /** How this kind of generation speaks; null for what is none. */
+  generation: Endpoint | null = null;
   readonly profile: ContractProfile;
   /** Monotonic. */
   readonly startedMs: number;
   readonly clientRequestId: string | null;
 
   key: KeyRecord | null = null;
-  request: ChatRequest | null = null;
+  request: GenerationRequest | null = null;
   text: RequestText | null = null;
   model: CatalogModel | null = null;
   /** What the answer must look like; null = nothing was asked. */
   form: AnswerForm | null = null;
+  /** A document streamed as operations (`stream: "patch"`), and how they are written. */
+  patchForm: PatchForm | null = null;
   /** Bytes of what becomes the prompt; base of the hold's bound and of estimates. */
   promptBytes = 0;
   limits: LimitStates | null = null;
+  queueTerms: QueueTerms = NO_TERMS;
   admission: Admission | null = null;
 
   /** Sent to a worker at least once. */
@@ -56,12 +68,19 @@ export class RequestContext {
   reader: { readonly counts: TokenCounts } | null = null;
   /** Tokens that a failed first attempt had made. */
   abandonedTokens = 0;
+  /** Tokens that were made twice when an answer went on at another worker. */
+  resumeTokens = 0;
   /** Tokens of a first answer that broke its schema. */
   invalidTokens = 0;
   finishReason: string | null = null;
   queueMs: number | null = null;
   /** Monotonic. */
   firstTokenMs: number | null = null;
+
+  /** Keeps the answer under its Idempotency-Key. */
+  recording: Recording | null = null;
+  /** What the router left that began this request and died. */
+  takenOver: TakenOver | null = null;
 
   status = 0;
   outcome: Outcome | null = null;

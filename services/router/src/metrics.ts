@@ -6,6 +6,8 @@ import type { DiscoveryMetrics } from './discovery/sources.ts';
 import type { FleetMetrics } from './fleet/fleet.ts';
 import type { ReplicaMetrics } from './fleet/replica-link.ts';
 import type { EngineGauges } from './fleet/worker-metrics.ts';
+import type { Rejection, RoomMetrics } from './queue/waiting-room.ts';
+import type { Lane } from './queue/fair-queue.ts';
 import type { DeliverMetrics } from './relay/deliver.ts';
 import type { SettlementMetrics } from './settlement/settle.ts';
 import type { SpoolMetrics } from './spool/spool.ts';
@@ -23,7 +25,7 @@ interface ModelMetrics {
 }
 
 export class RouterMetrics
-  implements FleetMetrics, DeliverMetrics, SettlementMetrics, SpoolMetrics, ReplicaMetrics, DiscoveryMetrics
+  implements FleetMetrics, DeliverMetrics, SettlementMetrics, SpoolMetrics, ReplicaMetrics, DiscoveryMetrics, RoomMetrics
 {
   private readonly requests: Counter<'model' | 'outcome' | 'code'>;
   private readonly duration: Histogram<'model'>;
@@ -34,6 +36,12 @@ export class RouterMetrics
   private readonly inflight: Gauge;
   private readonly attempts: Counter<'worker' | 'result'>;
   private readonly retries: Counter<'reason'>;
+  private readonly retriesRefused: Counter<'reason'>;
+  private readonly resumes: Counter<'reason' | 'result'>;
+  private readonly poisoned: Counter;
+  private readonly depth: Gauge<'model'>;
+  private readonly waited: Histogram<'model' | 'lane'>;
+  private readonly turnedAway: Counter<'model' | 'reason'>;
   private readonly structuredAnswers: Counter<'verdict' | 'result'>;
   private readonly workerUpGauge: Gauge<'worker'>;
   private readonly workerRunning: Gauge<'worker'>;
@@ -42,6 +50,7 @@ export class RouterMetrics
   private readonly workerPrefixHits: Gauge<'worker'>;
   private readonly workerTransitions: Counter<'worker' | 'to'>;
   private readonly breakerTransitions: Counter<'worker' | 'to'>;
+  private readonly modelRunningGauge: Gauge<'model'>;
   private readonly discoveredWorkers: Gauge<'source'>;
   private readonly replicaPeers: Gauge;
   private readonly replicaInflight: Gauge;
@@ -82,6 +91,26 @@ export class RouterMetrics
     this.inflight = gauge('inflight_requests', 'Chat requests under way.');
     this.attempts = counter('upstream_attempts_total', 'Requests sent to workers.', ['worker', 'result']);
     this.retries = counter('upstream_retries_total', 'Requests sent to a second worker.', ['reason']);
+    this.retriesRefused = counter('upstream_retries_refused_total', 'Second tries that the budget did not allow.', [
+      'reason',
+    ]);
+    this.resumes = counter('stream_resumes_total', 'Streams whose worker failed, and whether they went on elsewhere.', [
+      'reason',
+      'result',
+    ]);
+    this.poisoned = counter('poison_requests_total', 'Requests that made two workers fail.');
+    this.depth = gauge('queue_depth', 'Requests that wait for a worker.', ['model']);
+    this.waited = new Histogram({
+      name: 'tollgate_queue_wait_seconds',
+      help: 'How long requests waited that had to, by lane.',
+      labelNames: ['model', 'lane'],
+      buckets: SECONDS,
+      registers,
+    });
+    this.turnedAway = counter('queue_rejections_total', 'Requests that left the queue without a worker.', [
+      'model',
+      'reason',
+    ]);
     this.structuredAnswers = counter(
       'structured_answers_total',
       'Answers with a promised form, by what the promise rests on and how they ended.',
@@ -96,6 +125,7 @@ export class RouterMetrics
     ]);
     this.workerTransitions = counter('worker_transitions_total', 'Changes of a worker state.', ['worker', 'to']);
     this.breakerTransitions = counter('worker_breaker_total', 'Changes of a worker breaker.', ['worker', 'to']);
+    this.modelRunningGauge = gauge('model_running_requests', "Requests at a model's workers.", ['model']);
     this.discoveredWorkers = gauge('discovered_workers', 'Workers that a source names at present.', ['source']);
     this.replicaPeers = gauge('replica_peers', 'Other routers that this one hears.');
     this.replicaInflight = gauge('replica_inflight_requests', "Other routers' requests in this one's books.");
@@ -142,6 +172,30 @@ export class RouterMetrics
     this.retries.inc({ reason });
   }
 
+  retryRefused(reason: string): void {
+    this.retriesRefused.inc({ reason });
+  }
+
+  resumed(reason: string, worked: boolean): void {
+    this.resumes.inc({ reason, result: worked ? 'resumed' : 'ended' });
+  }
+
+  poisonous(): void {
+    this.poisoned.inc();
+  }
+
+  queueDepth(model: string, depth: number): void {
+    this.depth.set({ model }, depth);
+  }
+
+  queueWaited(model: string, lane: Lane, waitMs: number): void {
+    this.waited.observe({ model, lane }, waitMs / 1_000);
+  }
+
+  queueRejected(model: string, reason: Rejection): void {
+    this.turnedAway.inc({ model, reason });
+  }
+
   structured(verdict: string, result: string): void {
     this.structuredAnswers.inc({ verdict, result });
   }
@@ -161,19 +215,17 @@ export class RouterMetrics
 
   /** Its gauges go; its counters stay until the router restarts, so that rates over its last minutes are right. */
   workerLeft(worker: string): void {
-    for (const metric of [
-      this.workerUpGauge,
-      this.workerRunning,
-      this.workerWaiting,
-      this.workerKv,
-      this.workerPrefixHits,
-    ]) {
+    for (const metric of [this.workerUpGauge, this.workerRunning, this.workerWaiting, this.workerKv, this.workerPrefixHits]) {
       metric.remove({ worker });
     }
   }
 
   discovered(source: string, workers: number): void {
     this.discoveredWorkers.set({ source }, workers);
+  }
+
+  modelRunning(model: string, running: number): void {
+    this.modelRunningGauge.set({ model }, running);
   }
 
   replicas(peers: number, inFlight: number, isBlind: boolean): void {

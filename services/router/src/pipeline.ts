@@ -1,8 +1,9 @@
 /**
- * THE HOT PATH. One chat request from its headers to its bill:
+ * THE HOT PATH. One generation from its headers to its bill:
  *
- *   authenticate -> receive -> validate (schema gate) -> admit -> (choose -> forward -> relay) -> settle
+ *   authenticate -> receive -> validate -> (ground) -> measure (schema gate) -> admit -> (choose -> forward -> relay) -> settle
  *
+ * It is the same for every endpoint; how each of them speaks is an `Endpoint` (endpoints/endpoint.ts).
  * One context is opened at the top and closed once at the bottom, whatever happens in between; the answer to an error,
  * the bill, the log line and the metrics come from it.
  */
@@ -18,15 +19,17 @@ import {
   checkScope,
   mayUseModel,
 } from './admission/authenticate.ts';
-import type { RequestSize } from './admission/hold-bound.ts';
 import { type AnswerForm, asksForForm } from './answer-form.ts';
 import type { RequestContext } from './context.ts';
 import type { ContractProfile, HeaderOf } from './contract/profile.ts';
-import type { ChatRequest } from './contract/request.ts';
+import type { GenerationRequest } from './contract/request.ts';
+import type { Endpoint, EndpointSize } from './endpoints/endpoint.ts';
 import { outcomeOf } from './outcomes.ts';
+import { readQueueTerms } from './queue/terms.ts';
 import { ClientLeft, type DeliverParts, deliver } from './relay/deliver.ts';
+import { patchForm } from './relay/patch-form.ts';
+import { endRecording, type Repeats } from './repeats/repeats.ts';
 import type { Settlement } from './settlement/settle.ts';
-import { requestText } from './upstream/body.ts';
 
 /** One HTTP exchange, as far as the pipeline needs to know. */
 export interface Exchange {
@@ -39,36 +42,54 @@ export interface Exchange {
   sendError(ctx: RequestContext, error: AppError): void;
 }
 
-export interface PipelineParts {
+export interface ValidateParts {
+  catalogModel: (id: string) => CatalogModel | undefined;
+  catalogModels: () => readonly CatalogModel[];
+}
+
+export interface MeasureParts {
+  /** The schema gate: refuses what cannot be promised, before anything is charged. */
+  form: (ctx: RequestContext, request: GenerationRequest) => Promise<AnswerForm>;
+  /** True when some worker could serve the model at this endpoint now. */
+  canServe: (model: string, endpoint: Endpoint) => boolean;
+  /** True when the model's workers do not have the endpoint at all. */
+  lacks: (model: string, endpoint: Endpoint) => boolean;
+}
+
+export interface PipelineParts extends ValidateParts, MeasureParts {
   auth: AuthenticateParts;
   /** Refuses when this router can take no new request at all (draining, spool not writable). */
   checkOpen: () => void;
-  catalogModel: (id: string) => CatalogModel | undefined;
-  catalogModels: () => readonly CatalogModel[];
-  /** The schema gate: refuses what cannot be promised, before anything is charged. */
-  form: (ctx: RequestContext, request: ChatRequest) => Promise<AnswerForm>;
+  /** Puts passages into the prompt where the request asks for it; after it the request is what the worker will get. */
+  ground?: (ctx: RequestContext) => Promise<void>;
+  /** Answers a repeat under an Idempotency-Key from what is kept of the first request, or lets it run as the first. */
+  repeats: Repeats;
   admit: AdmitParts;
   deliver: DeliverParts;
   settlement: Pick<Settlement, 'settle'>;
-  /** True when some worker could serve the model now. */
-  canServe: (model: string) => boolean;
   /** The end of the request: its hold needs no more heartbeats, its figures are noted. */
   closed: (ctx: RequestContext) => void;
 }
 
-export async function serveChat(ctx: RequestContext, exchange: Exchange, parts: PipelineParts): Promise<void> {
+export async function serve(
+  ctx: RequestContext,
+  endpoint: Endpoint,
+  exchange: Exchange,
+  parts: PipelineParts,
+): Promise<void> {
+  ctx.generation = endpoint;
   try {
     ctx.key = ctx.profile.identify(await authenticate(exchange.headers, parts.auth), exchange.header);
-    checkScope(ctx.key, 'chat');
+    checkScope(ctx.key, endpoint.scope);
     parts.checkOpen();
+    ctx.queueTerms = readQueueTerms(exchange.header);
     const body = await exchange.readJson();
-    const request = validate(ctx, body);
-    request.model ||= defaultModel(ctx.key, parts);
-    ctx.model = sellableModel(request.model, ctx.key, parts);
-    checkFits(request, ctx.model, ctx.profile);
-    if (asksForForm(request)) ctx.form = await parts.form(ctx, request);
-    if (!parts.canServe(request.model)) throw new AppError('no_worker', { retryAfterMs: 2_000 });
-    ctx.admission = await admit(ctx, sizeOf(ctx, request), parts.admit);
+    if (await parts.repeats.answered(ctx, exchange, body)) return;
+    const request = validate(ctx, endpoint, body, parts);
+    if (request.patch) ctx.patchForm = patchForm(exchange.header('accept'));
+    await parts.ground?.(ctx);
+    const size = await measure(ctx, endpoint, parts);
+    ctx.admission = await admit(ctx, size, parts.admit);
     await deliver(ctx, exchange.response, parts.deliver);
   } catch (error) {
     noteFailure(ctx, error);
@@ -77,15 +98,35 @@ export async function serveChat(ctx: RequestContext, exchange: Exchange, parts: 
   }
 }
 
-function validate(ctx: RequestContext, body: unknown): ChatRequest {
-  const request = ctx.profile.parseChat(body);
+/** What the contract and the catalogue allow. Sets `ctx.request` and `ctx.model`. Throws 400, 403, 404. */
+export function validate(
+  ctx: RequestContext,
+  endpoint: Endpoint,
+  body: unknown,
+  parts: ValidateParts,
+): GenerationRequest {
+  const request = endpoint.parse(body, ctx.profile);
+  request.model ||= defaultModel(ctx.key!, parts);
   ctx.request = request;
-  ctx.text = requestText(request);
+  ctx.model = sellableModel(request.model, ctx.key!, parts);
   return request;
 }
 
+/** Nothing is charged before this: the bounds of the hold, the form of the answer, a worker that has the endpoint. */
+export async function measure(ctx: RequestContext, endpoint: Endpoint, parts: MeasureParts): Promise<EndpointSize> {
+  const request = ctx.request!;
+  ctx.text = endpoint.text(request);
+  checkFits(request, ctx.model!, ctx.profile);
+  if (asksForForm(request)) ctx.form = await parts.form(ctx, request);
+  if (parts.lacks(request.model, endpoint)) throw new AppError('endpoint_not_supported', { param: 'model' });
+  if (!parts.canServe(request.model, endpoint)) throw new AppError('no_worker', { retryAfterMs: 2_000 });
+  const size = endpoint.size(request, ctx.text);
+  ctx.promptBytes = size.promptBytes;
+  return size;
+}
+
 /** A model that exists, is sold, and may be used with this key; its name alone tells a stranger nothing. */
-function sellableModel(id: string, key: KeyRecord, parts: PipelineParts): CatalogModel {
+function sellableModel(id: string, key: KeyRecord, parts: ValidateParts): CatalogModel {
   const model = parts.catalogModel(id);
   if (!model?.enabled) throw new AppError('model_not_found', { param: 'model' });
   if (!mayUseModel(key, id)) throw new AppError('model_not_allowed', { param: 'model' });
@@ -93,13 +134,13 @@ function sellableModel(id: string, key: KeyRecord, parts: PipelineParts): Catalo
 }
 
 /** The first model that is sold and that the key may use: some contracts let a client leave the choice to us. */
-function defaultModel(key: KeyRecord, parts: PipelineParts): string {
+function defaultModel(key: KeyRecord, parts: ValidateParts): string {
   const model = parts.catalogModels().find(({ id, enabled }) => enabled && mayUseModel(key, id));
   if (model === undefined) throw new AppError('model_not_found', { param: 'model' });
   return model.id;
 }
 
-function checkFits(request: ChatRequest, model: CatalogModel, profile: ContractProfile): void {
+function checkFits(request: GenerationRequest, model: CatalogModel, profile: ContractProfile): void {
   const end = model.maxModelLen - profile.contextMargin;
   if (request.maxTokens === null || request.maxTokens < end) return;
   if (request.maxTokensIsDefault) {
@@ -110,13 +151,6 @@ function checkFits(request: ChatRequest, model: CatalogModel, profile: ContractP
     param: 'max_tokens',
     message: `'max_tokens' must be below ${end}: the context length of this model is ${model.maxModelLen}.`,
   });
-}
-
-function sizeOf(ctx: RequestContext, request: ChatRequest): RequestSize {
-  const messageBytes = Buffer.byteLength(ctx.text!.messages);
-  const toolBytes = ctx.text!.tools === null ? 0 : Buffer.byteLength(ctx.text!.tools);
-  ctx.promptBytes = messageBytes + toolBytes;
-  return { messageBytes, toolBytes, messages: request.messages.length, choices: request.choices };
 }
 
 function noteFailure(ctx: RequestContext, error: unknown): void {
@@ -137,6 +171,7 @@ async function close(ctx: RequestContext, exchange: Exchange, parts: PipelinePar
     ctx.error ??= toAppError(error);
   }
   if (ctx.error !== null) exchange.sendError(ctx, ctx.error);
-  else if (ctx.outcome !== 'served') exchange.response.destroy();
+  else if (ctx.outcome !== 'served' && ctx.outcome !== 'replayed') exchange.response.destroy();
+  endRecording(ctx);
   parts.closed(ctx);
 }

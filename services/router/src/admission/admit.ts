@@ -12,10 +12,47 @@ import type { Nusd } from '@tollgate/shared/domain/money';
 import type { AdmitInput, AdmitResult, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Admission, RequestContext } from '../context.ts';
-import type { ChatRequest } from '../contract/request.ts';
+import type { GenerationRequest } from '../contract/request.ts';
 import type { Voids } from '../settlement/voids.ts';
 import type { Answers } from './answers.ts';
 import { holdAmount, outputLimit, type RequestSize } from './hold-bound.ts';
+
+/** What `admit` would answer a request now. */
+export type Foreseen =
+  | { kind: 'admitted'; tokens: number; amountNusd: Nusd; clamped: boolean }
+  /** The credit must be fetched from the ledger first: a request would wait for it. */
+  | { kind: 'fetches_credit'; tokens: number; amountNusd: Nusd }
+  | { kind: 'refused'; error: AppError; tokens: number; amountNusd: Nusd };
+
+/** One read of Redis; nothing is held, charged or asked for. Sets `ctx.limits`. Throws 503 when Redis does not answer. */
+export async function foresee(
+  ctx: RequestContext,
+  size: RequestSize,
+  money: Pick<MoneyScripts, 'wouldAdmit'>,
+  outboxBound: number,
+): Promise<Foreseen> {
+  const { key, model, request } = ctx;
+  if (!key || !model || !request) throw new AppError('internal_error', { internal: 'foresee before validate' });
+  const { tokens } = outputLimit(request.maxTokens, size, model);
+  const amountNusd = holdAmount(size, model, tokens);
+  const input = admitInput(ctx, key, model, size, tokens, amountNusd, outboxBound);
+  let result: AdmitResult;
+  try {
+    result = await money.wouldAdmit(input);
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new AppError('invalid_request', { param: 'max_tokens', cause });
+    throw new AppError('store_unavailable', { retryAfterMs: 1_000, cause });
+  }
+  ctx.limits = result.limits;
+  if (result.kind === 'ok' || result.kind === 'held') return { kind: 'admitted', tokens, amountNusd, clamped: false };
+  if (result.kind !== 'need_lease') return { kind: 'refused', error: refusal(result as Refused, input), tokens, amountNusd };
+  const decision = decide(result, result.nowMs, request, size, model, tokens);
+  if (decision.kind === 'wait') return { kind: 'fetches_credit', tokens, amountNusd };
+  if (decision.kind === 'clamp') {
+    return { kind: 'admitted', tokens: decision.maxTokens, amountNusd: decision.amountNusd, clamped: true };
+  }
+  return { kind: 'refused', error: creditRefusal(decision, amountNusd), tokens, amountNusd };
+}
 
 export interface AdmitParts {
   money: Pick<MoneyScripts, 'admit'>;
@@ -37,7 +74,8 @@ const LOW_WATER_REQUESTS = 8n;
 export async function admit(ctx: RequestContext, size: RequestSize, parts: AdmitParts): Promise<Admission> {
   const { key, model, request } = ctx;
   if (!key || !model || !request) throw new AppError('internal_error', { internal: 'admit before validate' });
-  const limit = outputLimit(request.maxTokens, size, model);
+  // A request that is taken over finds the hold of its first router: it asks for what that one was given.
+  const limit = outputLimit(ctx.takenOver?.outputLimit ?? request.maxTokens, size, model);
   const fullNusd = holdAmount(size, model, limit.tokens);
   const input = admitInput(ctx, key, model, size, limit.tokens, fullNusd, parts.outboxBound);
   const startedMs = parts.clock.monotonicMs();
@@ -133,7 +171,7 @@ function admitInput(
 function decide(
   result: AdmitResult & { kind: 'need_lease' },
   askedAtMs: number,
-  request: ChatRequest,
+  request: GenerationRequest,
   size: RequestSize,
   model: CatalogModel,
   maxTokens: number,
@@ -186,7 +224,8 @@ function refusal(result: Refused, input: AdmitInput): AppError {
     case 'not_master':
       return new AppError('credit_unavailable', { retryAfterMs: 1_000, internal: 'Redis is not master' });
     case 'resolved':
-      return new AppError('internal_error', { internal: 'a fresh request id was resolved already' });
+      // Only an id that is taken over can have ended already: its router died after the bill.
+      return new AppError('answer_not_kept', { internal: 'the request id was resolved already' });
   }
 }
 

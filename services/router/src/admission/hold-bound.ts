@@ -9,12 +9,14 @@ export interface RequestSize {
   /** Bytes of the tools as JSON. Templates print them with spaces, so they count twice. */
   toolBytes: number;
   choices: number;
+  /** Prompts that each have a context of their own; 1 when absent. */
+  contexts?: number;
 }
 
 /** Upper bound of prompt tokens. */
 export function promptBound(size: RequestSize, model: CatalogModel): number {
   const template = model.templateTokens + model.templateTokensPerMessage * size.messages;
-  return Math.min(size.messageBytes + 2 * size.toolBytes + template, model.maxModelLen);
+  return Math.min(size.messageBytes + 2 * size.toolBytes + template, model.maxModelLen * (size.contexts ?? 1));
 }
 
 /**
@@ -24,6 +26,8 @@ export function promptBound(size: RequestSize, model: CatalogModel): number {
 export function holdAmount(size: RequestSize, model: CatalogModel, outputLimit: number): Nusd {
   const prompt = promptBound(size, model);
   const output = Math.min(outputLimit, model.maxModelLen);
+  // How several contexts share what is bounded here in sum is not known: every answer at its longest.
+  if ((size.contexts ?? 1) > 1) return price(model, prompt, output * size.choices);
   const longPrompt = price(model, prompt, Math.min(output, model.maxModelLen - prompt) * size.choices);
   const shortPrompt = Math.max(0, Math.min(prompt, model.maxModelLen - output));
   const longOutput = price(model, shortPrompt, output * size.choices);

@@ -17,6 +17,7 @@ import {
 } from './checks.ts';
 import { type MessageRules, parseMessages } from './messages.ts';
 import { compileReader, type Reader } from './parameters.ts';
+import { asPatch } from './patch-mode.ts';
 import { ContractError } from './profile.ts';
 import type { ParameterRule, ProfileFile } from './profile-file.ts';
 import type { ChatRequest, Message, RequestLabels, Tool, ToolChoice, UsageInStream } from './request.ts';
@@ -160,7 +161,8 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
     }
     const model = readModel(body.model);
     const messages = parseMessages(body.messages, messageRules);
-    const stream = single.stream === true;
+    const patch = single.stream === 'patch';
+    const stream = patch || single.stream === true;
     const choices = (single.n as number | undefined) ?? 1;
     if (choices > 1 && sampling.temperature === 0) throw invalid('n', 'it must be 1 when temperature is 0.');
     const { maxTokens, isDefault } = readLimit(single);
@@ -173,7 +175,7 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
       model,
       messages,
       stream,
-      usageInStream: readUsage(body.stream_options, stream),
+      usageInStream: readUsage(body.stream_options, single.stream === true),
       choices,
       maxTokens,
       maxTokensIsDefault: isDefault,
@@ -188,6 +190,7 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
       needsWholeOutput,
       labels: read.labels,
     };
+    if (patch) asPatch(request);
     checkUnicode(request);
     return request;
   };
@@ -272,7 +275,7 @@ function readMinTokens(value: number | undefined, maxTokens: number | null): num
 }
 
 /** What a stream shows of usage: as asked for, or as the contract always has it. */
-function usageRule(policy: ProfileFile['usageInStream']): (options: unknown, stream: boolean) => UsageInStream {
+export function usageRule(policy: ProfileFile['usageInStream']): (options: unknown, stream: boolean) => UsageInStream {
   const unasked: UsageInStream =
     policy === 'final_chunk' ? 'finish_chunk' : policy === 'extra_chunk' ? 'final' : 'hidden';
   return (value, stream) => {

@@ -1,6 +1,7 @@
 /** Profile file -> profile: everything that can be worked out before the first request is. */
-import { compileChat } from './chat-reader.ts';
+import { compileChat, usageRule } from './chat-reader.ts';
 import { compileKeyRules } from './key-rules.ts';
+import { compileReader, type Reader } from './parameters.ts';
 import { ContractError, type ContractProfile, type LimitHeaderNames } from './profile.ts';
 import type { ProfileFile } from './profile-file.ts';
 import { compileErrors } from './render-error.ts';
@@ -28,6 +29,11 @@ export function compileProfile(file: ProfileFile, docsBase: string): ContractPro
     prefix: file.prefix,
     basePath: file.prefix + file.base,
     parseChat,
+    readers: singleReaders(file),
+    refusesUnknown: file.unknownParameters === 'refuse',
+    readUsage: usageRule(file.usageInStream),
+    endpoints: file.endpoints,
+    paths: new Set(file.paths),
     renderError,
     identify: compileKeyRules(file.keys),
     requestLimitHeaders: limitHeaders(file.rateLimitHeaders.requests),
@@ -40,6 +46,15 @@ export function compileProfile(file: ProfileFile, docsBase: string): ContractPro
     keepAlive: file.keepAlive ?? null,
     advice: new Map(Object.entries(file.advice)),
   };
+}
+
+function singleReaders({ parameters }: ProfileFile): Map<string, Reader> {
+  const readers = new Map<string, Reader>();
+  for (const [name, rule] of Object.entries(parameters)) {
+    const read = rule.unsupported === undefined ? compileReader(name, rule) : null;
+    if (read !== null) readers.set(name, read);
+  }
+  return readers;
 }
 
 function limitHeaders(names: ProfileFile['rateLimitHeaders']['requests']): LimitHeaderNames | null {

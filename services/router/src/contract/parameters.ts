@@ -49,6 +49,8 @@ function checker(name: string, rule: ParameterRule): Reader | null {
       return (value) => checkInteger(name, value, range);
     case 'boolean':
       return (value) => checkBoolean(name, value);
+    case 'stream':
+      return (value) => (value === 'patch' && rule.modes?.includes(value) ? value : checkBoolean(name, value));
     case 'text':
       return (value) => checkString(name, value, rule.maxLength ?? BIG);
     case 'enum':

@@ -3,6 +3,7 @@
  * docs/adding-a-contract.md explains each field by example.
  */
 import { z } from 'zod';
+import { ENDPOINT_NAMES } from '../endpoints/endpoint.ts';
 
 const status = z.int().min(400).max(599);
 
@@ -18,6 +19,7 @@ export const PARAMETER_TYPES = [
   'number',
   'integer',
   'boolean',
+  'stream',
   'text',
   'enum',
   'must_be',
@@ -31,6 +33,10 @@ export const PARAMETER_TYPES = [
   'structured',
   'chat_template_kwargs',
 ] as const;
+
+/** Paths beside generations: answered by the router itself, or passed to the service that has the tables. */
+export const HOST_PATHS = ['/quote', '/usage', '/requests', '/files', '/batches', '/vector_stores'] as const;
+export type HostPath = (typeof HOST_PATHS)[number];
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 
@@ -51,6 +57,8 @@ const parameter = z.strictObject({
   minItems: z.int().min(0).optional(),
   maxItems: z.int().min(1).optional(),
   maxLength: z.int().min(1).optional(),
+  /** `stream`: ways of streaming beside `true`; patch = the document as RFC 6902 operations. */
+  modes: z.array(z.literal('patch')).optional(),
   /** `stop`: whether a bare string is in the contract. */
   text: z.boolean().optional(),
   roles: z.array(z.enum(['developer', 'system', 'user', 'assistant', 'tool', 'function'])).optional(),
@@ -84,6 +92,10 @@ export const profileFile = z.strictObject({
   /** Where it is mounted when several contracts share a host. */
   prefix: z.string().regex(/^(\/[a-z0-9-]+)?$/, "must be '' or /name"),
   base: z.string().regex(/^(\/[a-z0-9-]+)+$/, 'must be a path such as /v1'),
+  /** Generations that the contract has, as paths below the base. */
+  endpoints: z.array(z.enum(ENDPOINT_NAMES)).min(1),
+  /** What else it has; `/models` and `/key` are everywhere. */
+  paths: z.array(z.enum(HOST_PATHS)),
   parameters: z.record(z.string().regex(/^[a-z_]{1,64}$/), parameter),
   unknownParameters: z.enum(['refuse', 'drop']),
   bothTokenLimits: z.enum(['refuse', 'completion_wins', 'smaller']),

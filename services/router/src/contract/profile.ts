@@ -6,7 +6,10 @@ import type { OpenAiModel } from '@tollgate/shared/contracts/openai/models';
 import type { AppError } from '@tollgate/shared/domain/errors';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
 import type { AnswerPolicy } from '../answer-form.ts';
-import type { ChatRequest } from './request.ts';
+import type { EndpointName } from '../endpoints/endpoint.ts';
+import type { Reader } from './parameters.ts';
+import type { HostPath } from './profile-file.ts';
+import type { ChatRequest, UsageInStream } from './request.ts';
 
 /** Something is wrong with the profile files. `message` lists every problem, one per line. */
 export class ContractError extends Error {
@@ -52,6 +55,15 @@ export interface ContractProfile {
   prefix: string;
   /** JSON value of the body -> request model. `model` may be '': the default model is meant. Throws AppError with `param` set. */
   parseChat(body: unknown): ChatRequest;
+  /** Readers of the parameters that are read by themselves, by name: other endpoints know the same ones. */
+  readers: ReadonlyMap<string, Reader>;
+  refusesUnknown: boolean;
+  /** What a stream shows of usage, by its `stream_options`. */
+  readUsage(options: unknown, stream: boolean): UsageInStream;
+  /** Generations that the contract has. */
+  endpoints: readonly EndpointName[];
+  /** Other paths that it has. */
+  paths: ReadonlySet<HostPath>;
   renderError(error: AppError): RenderedError;
   /** The key as this contract reads the headers beside it: whose request this is. Throws AppError. */
   identify(key: KeyRecord, header: HeaderOf): KeyRecord;

@@ -40,28 +40,34 @@ export interface RequestLabels {
   chatId?: string;
 }
 
-export interface ChatRequest {
+/** What every kind of generation has, whichever endpoint it came by. */
+export interface GenerationRequest {
   model: string;
-  messages: readonly Message[];
   stream: boolean;
+  /** The stream is the document itself, as operations (`stream: "patch"`). */
+  patch?: boolean;
   usageInStream: UsageInStream;
-  /** How many answers (`n`). */
+  /** How many answers the worker writes in all (`n`, times the prompts). */
   choices: number;
   /** Output tokens per choice that the client allows; null = it did not say. */
   maxTokens: number | null;
   /** The client said nothing and `maxTokens` is the contract's default: it may be lowered to what the model has. */
   maxTokensIsDefault?: boolean;
   minTokens: number;
-  /** Checked fields that reach the worker under the same name. */
-  sampling: Readonly<Record<string, unknown>>;
   tools: readonly Tool[] | null;
   toolChoice: ToolChoice | null;
-  parallelToolCalls: boolean | null;
   /** What asks for a form of the answer, as it came; null = nothing does. The schema gate reads it (schema-gate/request.ts). */
   structured: StructuredRequest | null;
-  /** Whether the model may think first; null = as its template does by default. */
-  thinking: boolean | null;
   /** A shorter output would be worthless (schema or forced tool): never clamped, MONEY.md 5.2. */
   needsWholeOutput: boolean;
   labels?: RequestLabels | null;
+}
+
+export interface ChatRequest extends GenerationRequest {
+  messages: readonly Message[];
+  /** Checked fields that reach the worker under the same name. */
+  sampling: Readonly<Record<string, unknown>>;
+  parallelToolCalls: boolean | null;
+  /** Whether the model may think first; null = as its template does by default. */
+  thinking: boolean | null;
 }

@@ -39,7 +39,7 @@ describe('a breaker', () => {
 
   test('does not stay closed to all when the request that probed told nothing', () => {
     let nowMs = 0;
-    const hooks = { transition() {}, breakerChanged() {} };
+    const hooks = { transition() {}, breakerChanged() {}, freed() {} };
     const spec = { url: 'http://w', engine: 'vllm', maxConcurrency: null } as const;
     const book = new FleetBook({ blockTokens: 256 }).addWorker({ url: spec.url, kvTokens: 1_000 });
     const worker = new Worker(spec, book, policy, hooks, () => nowMs);
@@ -53,7 +53,7 @@ describe('a breaker', () => {
 });
 
 test("a worker's counters return to 0, however often and in whatever order a request ends", () => {
-  const hooks = { transition() {}, breakerChanged() {} };
+  const hooks = { transition() {}, breakerChanged() {}, freed() {} };
   const picker = new Picker(
     'cost',
     () => 0,

@@ -2,20 +2,23 @@
  * The fleet as this router sees it: which workers there are, whether they live, what runs there. Probes and the
  * drain set only ever change values here; choosing is `routing/`, acting is `upstream/`.
  */
-import { type Engine, isAvailable, type WorkerSnapshot } from '@tollgate/shared/domain/worker';
+import type { Engine, WorkerSnapshot } from '@tollgate/shared/domain/worker';
 import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
 import { type FoundWorker, isListed } from '../discovery/source.ts';
-import type { WorkerBook } from '../routing/fleet-book.ts';
+import { learnCapacity } from '../queue/capacity.ts';
+import { OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
 import { type Asked, type BookEvents, Picker, type Routed } from '../routing/picker.ts';
+import { OUTLIER_DEFAULTS, sweep, withoutOutliers } from '../routing/outliers.ts';
+import { prefillMs, stepMs } from '../routing/estimates.ts';
 import type { PolicyName } from '../routing/policies/index.ts';
 import type { BookSink } from '../routing/replicas/inbox.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts';
 import { dialectOf, readModels, VERSION_PATHS } from './identity.ts';
-import { type Ticket, Worker, type WorkerHooks } from './worker.ts';
+import { CHAT_NEED, type Need, type Ticket, Worker, type WorkerHooks } from './worker.ts';
 import { type EngineGauges, readGauges } from './worker-metrics.ts';
 
 export interface FleetOptions {
@@ -28,6 +31,13 @@ export interface FleetOptions {
   policy: PolicyName;
   /** Context that the catalogue promises for a model; a worker with less gets no traffic. null = not sold. */
   promisedContext: (model: string) => number | null;
+  /** Paths that workers may serve beside chat; each is asked. */
+  paths?: readonly string[];
+}
+
+/** A request on its way to a worker, and what that worker must have. */
+export interface Placed extends Routed {
+  readonly need: Need;
 }
 
 export interface FleetMetrics {
@@ -35,9 +45,21 @@ export interface FleetMetrics {
   /** It left the fleet: no line of its own any more. */
   workerLeft(worker: string): void;
   workerGauges(worker: string, running: number, waiting: number, engine: EngineGauges): void;
+  /** Requests of this router at all workers of a model: with the queue, what the model's engines are scaled by. */
+  modelRunning(model: string, running: number): void;
   transition(worker: string, to: string): void;
   breaker(worker: string, to: string): void;
 }
+
+/** What became of the wish for a worker. `held`: another has room, and waiting for a full one is cheaper. */
+export type Offer = { kind: 'taken'; ticket: Ticket } | { kind: 'held' } | { kind: 'full' } | { kind: 'none' };
+
+const HELD: Offer = { kind: 'held' };
+const FULL: Offer = { kind: 'full' };
+const NONE: Offer = { kind: 'none' };
+
+/** Uncomputed prompts before a worker, beyond which it gets no more: they are as well off here, and may be reordered. */
+const FULL_PREFILL_MS = 2_000;
 
 /** Probes that may fail in a row before a ready worker is taken out. */
 const MISSES_TO_GONE = 3;
@@ -61,8 +83,11 @@ export class Fleet {
   /** What the sources say of each worker; those that are not in it have left. */
   private found = new Map<string, FoundWorker>();
   private draining: ReadonlySet<string> = new Set();
+  private readonly countedModels = new Map<string, number>();
   private timer: Timer | null = null;
   private round = 0;
+  /** Told whenever a worker may have room for one more. */
+  onRoom: () => void = () => {};
 
   constructor(
     options: FleetOptions,
@@ -85,11 +110,16 @@ export class Fleet {
         this.metrics.transition(worker.url, to);
         this.metrics.workerUp(worker.url, to === 'ready' || to === 'draining');
         if (to === 'gone') this.picker.forget(worker.book);
+        if (to === 'ready' && from !== 'draining') worker.book.start.begin(this.clock.monotonicMs());
+        this.onRoom();
       },
       breakerChanged: (worker, from, to) => {
         this.logger.warn({ worker: worker.url, from, to }, 'worker breaker changed');
         this.metrics.breaker(worker.url, to);
+        if (to === 'closed') worker.book.start.begin(this.clock.monotonicMs());
+        this.onRoom();
       },
+      freed: () => this.onRoom(),
     };
   }
 
@@ -156,9 +186,19 @@ export class Fleet {
   }
 
   /** True when some worker could take a request for the model now: lets a refusal cost nothing. */
-  canServe(model: string): boolean {
-    for (const worker of this.workers.values()) if (isAvailable(worker) && worker.models.includes(model)) return true;
+  canServe(model: string, need: Need = CHAT_NEED): boolean {
+    for (const worker of this.workers.values()) if (worker.isOpen && worker.serves(model, need)) return true;
     return false;
+  }
+
+  /** True when workers of the model are there and none of them has what is needed: waiting would not help. */
+  lacks(model: string, need: Need): boolean {
+    let isKnown = false;
+    for (const worker of this.workers.values()) {
+      if (worker.serves(model, need)) return false;
+      isKnown ||= worker.state !== 'gone' && worker.models.includes(model);
+    }
+    return isKnown;
   }
 
   /** What the workers of a model speak: that of any of them; another one's is known once it is chosen. */
@@ -168,23 +208,81 @@ export class Fleet {
   }
 
   /** The request as `take` wants it, for all its attempts: its prompt is hashed here, once, if that can matter. */
-  route(asked: Asked): Routed {
+  route(asked: Asked, need: Need = CHAT_NEED): Placed {
     let serving = 0;
-    for (const worker of this.workers.values()) if (worker.models.includes(asked.model)) serving++;
-    return this.picker.route(asked, serving > 1);
+    for (const worker of this.workers.values()) if (worker.serves(asked.model, need)) serving++;
+    return { ...this.picker.route(asked, serving > 1), need };
   }
 
-  /** Chooses a worker and books the request there; null when none can take it. `excluded` have failed it already. */
-  take(request: Routed, excluded: readonly string[]): Ticket | null {
-    const open: WorkerBook[] = [];
+  /**
+   * Milliseconds until the first token at the worker that would be soonest, were nothing of the prompt cached; null when
+   * none is there. Nothing is booked.
+   */
+  expectedFirstTokenMs({ model, promptTokens, need }: Placed): number | null {
+    const nowMs = this.clock.monotonicMs();
+    let soonest: number | null = null;
     for (const worker of this.workers.values()) {
-      if (isAvailable(worker) && worker.models.includes(request.model) && !excluded.includes(worker.url)) {
-        open.push(worker.book);
-      }
+      if (!worker.isOpen || !worker.serves(model, need)) continue;
+      const { estimate, pendingPrefillMs, decoding, heldTokens, health } = worker.book;
+      const computeMs = prefillMs(estimate, promptTokens, promptTokens) + stepMs(estimate, decoding + 1, heldTokens);
+      const ms = (pendingPrefillMs + computeMs) * health.read(nowMs);
+      if (soonest === null || ms < soonest) soonest = ms;
     }
-    if (open.length === 0) return null;
-    const chosen = this.picker.pick(request, open);
-    return this.workers.get(chosen.url)!.begin(this.picker.dispatch(request, chosen));
+    return soonest;
+  }
+
+  /**
+   * Chooses a worker and books the request there. `excluded` have failed it already. Where the one that suits it best is
+   * full and `mayHold`, another is taken only if that is cheaper than to wait.
+   */
+  offer(request: Placed, excluded: readonly string[], mayHold: boolean): Offer {
+    const available: Worker[] = [];
+    let pool = 0;
+    for (const worker of this.workers.values()) {
+      if (!worker.serves(request.model, request.need)) continue;
+      pool++;
+      if (worker.isOpen && !excluded.includes(worker.url)) available.push(worker);
+    }
+    if (available.length === 0) return NONE;
+    const candidates = withoutOutliers(available, pool, this.clock.monotonicMs());
+    // With one worker the prompt was not hashed: what of it is cached there is not known.
+    const prefillMs = pool > 1 ? FULL_PREFILL_MS : null;
+    const open = candidates.filter((worker) => !worker.isFull(prefillMs));
+    if (open.length === 0) return FULL;
+    const chosen = this.choose(request, candidates, open, mayHold);
+    return chosen === null
+      ? HELD
+      : { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(request, chosen.book)) };
+  }
+
+  /** One of `open`; null: a full one of `candidates` is worth waiting for. */
+  private choose(
+    request: Placed,
+    candidates: readonly Worker[],
+    open: readonly Worker[],
+    mayHold: boolean,
+  ): Worker | null {
+    const best = this.picked(request, open);
+    if (open.length === candidates.length || !mayHold) return best;
+    const preferred = this.picked(request, candidates);
+    if (preferred === best || open.includes(preferred)) return preferred;
+    const spillMs = this.picker.costMs(request, best.book);
+    const holdMs = this.picker.costMs(request, preferred.book);
+    return spillMs === null || holdMs === null || spillMs <= holdMs + preferred.gapMs ? best : null;
+  }
+
+  private picked(request: Placed, workers: readonly Worker[]): Worker {
+    if (workers.length === 1) return workers[0]!;
+    const chosen = this.picker.pick(
+      request,
+      workers.map(({ book }) => book),
+    );
+    return this.workers.get(chosen.url)!;
+  }
+
+  /** What the request is expected to cost a worker, in tokens of uncached prompt. */
+  expectedWork(request: Placed): number {
+    return request.promptTokens + OUTPUT_TOKEN_WORK * this.picker.expectedOutput(request);
   }
 
   /** Mean difference of predicted and reported prefix hits, in points of the prompt. */
@@ -223,9 +321,38 @@ export class Fleet {
     const withIdentity = this.round++ % IDENTITY_EVERY === 0;
     const workers = [...this.workers.values()];
     for (const worker of workers) if (!this.found.has(worker.url)) this.forgetIfIdle(worker);
-    await Promise.all(
-      workers.filter(({ url }) => this.found.has(url)).map((worker) => this.probe(worker, withIdentity)),
-    );
+    await Promise.all(workers.filter(({ url }) => this.found.has(url)).map((worker) => this.probe(worker, withIdentity)));
+    this.countByModel();
+    this.leaveOutliersOut();
+    this.onRoom();
+  }
+
+  /** Workers that answer badly get nothing for a while: of each model's, never more than half. */
+  private leaveOutliersOut(): void {
+    const nowMs = this.clock.monotonicMs();
+    const models = new Set([...this.workers.values()].flatMap((worker) => worker.models));
+    for (const model of models) {
+      const pool = [...this.workers.values()].filter((worker) => worker.models.includes(model));
+      const members = pool.map((worker) => ({
+        worker,
+        conduct: worker.conduct,
+        isAvailable: worker.isOpen,
+        slowness: worker.book.health.read(nowMs),
+      }));
+      for (const { worker } of sweep(members, nowMs, OUTLIER_DEFAULTS)) {
+        this.logger.warn({ worker: worker.url, model }, 'worker is left out for a while: it answers badly');
+        this.metrics.breaker(worker.url, 'ejected');
+      }
+    }
+  }
+
+  private countByModel(): void {
+    for (const model of this.countedModels.keys()) this.countedModels.set(model, 0);
+    for (const { models, running } of this.workers.values()) {
+      // Where a worker serves several (a base and its adapters), they share it.
+      for (const model of models) this.countedModels.set(model, (this.countedModels.get(model) ?? 0) + running);
+    }
+    for (const [model, running] of this.countedModels) this.metrics.modelRunning(model, running);
   }
 
   private async probe(worker: Worker, withIdentity: boolean): Promise<void> {
@@ -257,6 +384,7 @@ export class Fleet {
     const hasRestarted = before !== null && gauges.startedS !== null && before !== gauges.startedS;
     if (hasRestarted) this.picker.forget(worker.book);
     worker.gauges = gauges;
+    worker.capacity = learnCapacity(worker.capacity, gauges, worker.book.running);
     worker.book.polledWaiting = gauges.waiting;
     worker.book.polledKvUsage = gauges.kvUsage;
     const model = worker.models[0];
@@ -289,7 +417,23 @@ export class Fleet {
       } else models.push(id);
     }
     await this.learnDialect(worker, engine ?? worker.engine);
+    worker.paths = await this.learnPaths(worker);
     worker.models = models;
+  }
+
+  /**
+   * Which of the paths the worker serves. Both engines answer a GET of a POST route with 405 and of no route with 404,
+   * whether or not their documentation is switched off.
+   */
+  private async learnPaths({ url }: Worker): Promise<ReadonlySet<string>> {
+    const served = new Set<string>();
+    await Promise.all(
+      (this.options.paths ?? []).map(async (path) => {
+        const answer = await this.pools.call(url, { method: 'GET', path }, this.options.probeTimeoutMs).catch(() => null);
+        if (answer?.status === 405) served.add(path);
+      }),
+    );
+    return served;
   }
 
   private async learnDialect(worker: Worker, engine: Engine): Promise<void> {

@@ -1,6 +1,8 @@
 /** One worker as this router knows it: life cycle, breaker, and counters of what was sent there and has not ended. */
 import type { Engine, WorkerSnapshot, WorkerState } from '@tollgate/shared/domain/worker';
+import { type Capacity, isFull, UNKNOWN_CAPACITY } from '../queue/capacity.ts';
 import type { WorkerBook } from '../routing/fleet-book.ts';
+import { Conduct } from '../routing/outliers.ts';
 import type { Booking, ClosingCounts } from '../routing/picker.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import { type Breaker, type BreakerEvent, type BreakerPolicy, CLOSED, isOpen, step } from './breaker.ts';
@@ -21,10 +23,25 @@ export interface WorkerSpec {
   maxConcurrency: number | null;
 }
 
+/** What a request needs of a worker beside its model. */
+export interface Need {
+  workerPath: string;
+  engines: readonly Engine[];
+}
+
+/** The path that every worker serves. */
+export const CHAT_PATH = '/v1/chat/completions';
+export const CHAT_NEED: Need = { workerPath: CHAT_PATH, engines: ['vllm', 'sglang'] };
+
 export interface WorkerHooks {
   transition(worker: Worker, from: WorkerState, to: WorkerState, why: string): void;
   breakerChanged(worker: Worker, from: Breaker['state'], to: Breaker['state']): void;
+  /** A request there has ended, or has its first token: it may have room for another. */
+  freed(): void;
 }
+
+/** Weight of one more gap between two ends. */
+const GAP_WEIGHT = 0.1;
 
 export class Worker {
   readonly url: string;
@@ -34,6 +51,8 @@ export class Worker {
   dialect: EngineDialect;
   state: WorkerState = 'joining';
   models: string[] = [];
+  /** Paths that it serves beside chat, of those that were asked about. */
+  paths: ReadonlySet<string> = new Set();
   maxModelLen = 0;
   gauges: EngineGauges = NO_GAUGES;
   /** Probes that failed in a row. */
@@ -41,6 +60,12 @@ export class Worker {
   /** When it last answered a request of ours (monotonic): better proof of life than any probe. */
   answeredMs = Number.NEGATIVE_INFINITY;
   breaker: Breaker = CLOSED;
+  /** What its answers have been lately, beside failures in a row. */
+  readonly conduct = new Conduct();
+  capacity: Capacity = UNKNOWN_CAPACITY;
+  /** Time between two ends there, on average; 0 while nobody knows. */
+  gapMs = 0;
+  private endedMs: number | null = null;
 
   readonly maxConcurrency: number | null;
   private readonly policy: BreakerPolicy;
@@ -62,6 +87,11 @@ export class Worker {
     return this.dialect.engine;
   }
 
+  serves(model: string, { workerPath, engines }: Need): boolean {
+    if (!this.models.includes(model)) return false;
+    return workerPath === CHAT_PATH || (this.paths.has(workerPath) && engines.includes(this.engine));
+  }
+
   /** Requests that this router sent there and that have not ended. */
   get running(): number {
     return this.book.running - this.book.others.running;
@@ -74,6 +104,19 @@ export class Worker {
 
   get breakerOpen(): boolean {
     return isOpen(this.breaker, this.nowMs());
+  }
+
+  /** It may get requests, if it has room. */
+  get isOpen(): boolean {
+    return this.state === 'ready' && !this.breakerOpen;
+  }
+
+  /** Whether one more request would wait inside it. `prefillMs`: uncomputed prompts beyond which it would; null = never. */
+  isFull(prefillMs: number | null): boolean {
+    const { book, maxConcurrency } = this;
+    if (maxConcurrency !== null && this.running >= maxConcurrency) return true;
+    if (isFull(this.capacity, book.running)) return true;
+    return prefillMs !== null && book.running > 0 && book.pendingPrefillMs >= prefillMs;
   }
 
   /** The only way a worker's state changes: counted and logged in one place. */
@@ -91,20 +134,35 @@ export class Worker {
     return {
       worker: this.url,
       dialect: this.dialect,
-      firstToken,
+      firstToken: () => {
+        firstToken();
+        this.hooks.freed();
+      },
       assumeStarted,
       end: (counts: ClosingCounts | null) => {
         if (!isOpen) return;
         isOpen = false;
         end(counts);
         this.note('abandoned');
+        this.noteEnd();
+        this.hooks.freed();
       },
     };
+  }
+
+  private noteEnd(): void {
+    const nowMs = this.nowMs();
+    if (this.endedMs !== null) {
+      const gapMs = nowMs - this.endedMs;
+      this.gapMs = this.gapMs === 0 ? gapMs : this.gapMs + GAP_WEIGHT * (gapMs - this.gapMs);
+    }
+    this.endedMs = this.book.running > 0 ? nowMs : null;
   }
 
   /** What became of a request or a probe. */
   note(event: BreakerEvent): void {
     if (event === 'succeeded') this.answeredMs = this.nowMs();
+    if (event === 'succeeded' || event === 'failed') this.conduct.note(event === 'succeeded', this.nowMs());
     const before = this.breaker;
     this.breaker = step(before, event, this.nowMs(), this.policy);
     if (before.state !== this.breaker.state) this.hooks.breakerChanged(this, before.state, this.breaker.state);

@@ -2,12 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AppError } from '@tollgate/shared/domain/errors';
 import type { RequestContext } from '../context.ts';
-import { endStream } from '../relay/client-side.ts';
+import { errorEvent, renderError } from '../endpoints/error-style.ts';
+import { cutStream, endStream, hasBegun, isUnread } from '../relay/client-side.ts';
 import { errorHeaders } from './headers.ts';
 
 /**
  * Before the answer began: status, headers and the contract's error object. Inside a stream: one event with that object
- * and no `[DONE]`, because a clean end would be taken for success. After blank lines: the object alone.
+ * and no `[DONE]`, because a clean end would be taken for success (a patch stream has no such event: it is cut). After blank lines: the object alone.
  */
 export function sendError(
   ctx: RequestContext,
@@ -15,14 +16,19 @@ export function sendError(
   response: ServerResponse,
   error: AppError,
 ): void {
-  if (response.destroyed || response.writableEnded) return;
-  const rendered = ctx.profile.renderError(error);
+  if (isUnread(response)) return;
+  const rendered = renderError(ctx, error);
   const body = JSON.stringify(rendered.body);
-  if (response.headersSent) {
-    endStream(response, ctx.request?.stream ? `data: ${toLatin1(body)}\n\n` : toLatin1(body));
+  if (hasBegun(response)) {
+    if (ctx.patchForm !== null) {
+      cutStream(response, '');
+      return;
+    }
+    endStream(response, toLatin1(ctx.request?.stream ? errorEvent(ctx, error) : body));
     return;
   }
   ctx.status = rendered.status;
+  if (response.destroyed) return;
   const headers = errorHeaders(ctx, error, rendered.status);
   const text = toLatin1(body);
   headers['content-length'] = String(text.length);

@@ -3,6 +3,7 @@ import type { AppError } from '@tollgate/shared/domain/errors';
 import type { LimitState } from '@tollgate/shared/domain/limits';
 import type { RequestContext } from '../context.ts';
 import type { LimitHeaderNames } from '../contract/profile.ts';
+import { PATCH_TYPES } from '../relay/patch-form.ts';
 
 export type HeaderBag = Record<string, string>;
 
@@ -22,7 +23,7 @@ export function answerHeaders(ctx: RequestContext): HeaderBag {
   const headers = commonHeaders(ctx);
   if (ctx.admission?.clamped) headers['x-tollgate-max-tokens'] = String(ctx.admission.outputLimit);
   if (ctx.request?.stream) {
-    headers['content-type'] = 'text/event-stream; charset=utf-8';
+    headers['content-type'] = ctx.patchForm === null ? 'text/event-stream; charset=utf-8' : PATCH_TYPES[ctx.patchForm];
     headers['cache-control'] = 'no-cache, no-transform';
     headers['x-accel-buffering'] = 'no';
   } else headers['content-type'] = 'application/json';

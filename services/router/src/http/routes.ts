@@ -5,13 +5,18 @@ import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
-import { authenticate, mayUseModel } from '../admission/authenticate.ts';
+import { authenticate, checkScope, mayUseModel } from '../admission/authenticate.ts';
 import type { RequestContext } from '../context.ts';
 import { ContractError, type ContractProfile } from '../contract/profile.ts';
-import { type PipelineParts, serveChat } from '../pipeline.ts';
+import type { Endpoint } from '../endpoints/endpoint.ts';
+import { ENDPOINTS } from '../endpoints/index.ts';
+import { type PipelineParts, serve } from '../pipeline.ts';
+import { type QuoteParts, quote } from '../quote.ts';
+import { hasDots, SERVICE_PATHS, type ServiceName, type ServicePath } from '../service-paths.ts';
 import { readJson } from './body.ts';
 import { sendError } from './error-response.ts';
 import { commonHeaders } from './headers.ts';
+import type { ServiceProxy } from './service-proxy.ts';
 
 export interface RouteParts {
   /** The first is the one that strangers' addresses are answered by. */
@@ -22,10 +27,13 @@ export interface RouteParts {
   bodyLimitBytes: number;
   /** Opens the context of a request. */
   open: (profile: ContractProfile, endpoint: string, clientRequestId: string | null) => RequestContext;
-  /** Ends one that was no chat. */
+  /** Ends one that was no generation. */
   closeSmall: (ctx: RequestContext) => void;
   models: () => readonly CatalogModel[];
   keyView: (record: KeyRecord) => Promise<unknown>;
+  services: { urls: ReadonlyMap<ServiceName, string>; pass: ServiceProxy };
+  /** What a quote needs beside the pipeline's own parts. */
+  quoting: Pick<QuoteParts, 'money' | 'outboxBound' | 'expectedFirstTokenMs'>;
   ready: () => { ready: boolean; reasons: string[] };
 }
 
@@ -80,7 +88,21 @@ const OWN = new Set(['/healthz', '/readyz']);
 /** The addresses of one contract. */
 function addContract(app: Express, profile: ContractProfile, parts: RouteParts): void {
   const base = profile.basePath;
-  app.post(`${base}/chat/completions`, (req, res) => chat(req, res, profile, parts));
+  for (const name of profile.endpoints) {
+    app.post(base + name, (req, res) => generate(req, res, profile, ENDPOINTS[name], parts));
+  }
+  for (const entry of SERVICE_PATHS) {
+    if (!profile.paths.has(entry.in)) continue;
+    app.all([base + entry.path, `${base}${entry.path}/*rest`], (req, res) => passOn(req, res, profile, entry, parts));
+  }
+  if (profile.paths.has('/quote')) {
+    app.post(`${base}/quote`, (req, res) =>
+      small(profile, parts, '/quote', async (ctx) => {
+        const body = await readJson(req, parts.bodyLimitBytes, profile.contentTypeRequired);
+        return quote(ctx, body, { ...parts.pipeline, ...parts.quoting });
+      })(req, res),
+    );
+  }
   app.get(
     `${base}/models`,
     small(profile, parts, '/models', async (_ctx, key) => ({
@@ -110,8 +132,9 @@ function addContract(app: Express, profile: ContractProfile, parts: RouteParts):
 }
 
 function addresses(profiles: readonly ContractProfile[]): [string | RegExp, string][] {
-  const ofContracts = profiles.flatMap(({ basePath, hasCatalog }): [string | RegExp, string][] => [
-    [`${basePath}/chat/completions`, 'POST'],
+  const ofContracts = profiles.flatMap(({ basePath, hasCatalog, endpoints, paths }): [string | RegExp, string][] => [
+    ...endpoints.map((name): [string, string] => [basePath + name, 'POST']),
+    ...(paths.has('/quote') ? [[`${basePath}/quote`, 'POST'] as [string, string]] : []),
     [`${basePath}/models`, 'GET, HEAD'],
     [new RegExp(`^${basePath}/models/(.+)$`), 'GET, HEAD'],
     [`${basePath}/key`, 'GET, HEAD'],
@@ -133,10 +156,17 @@ function nothingHere(path: string, profile: ContractProfile): AppError {
   );
 }
 
-async function chat(req: Request, res: Response, profile: ContractProfile, parts: RouteParts): Promise<void> {
-  const ctx = parts.open(profile, '/chat/completions', clientRequestId(req));
-  await serveChat(
+async function generate(
+  req: Request,
+  res: Response,
+  profile: ContractProfile,
+  endpoint: Endpoint,
+  parts: RouteParts,
+): Promise<void> {
+  const ctx = parts.open(profile, endpoint.name, clientRequestId(req));
+  await serve(
     ctx,
+    endpoint,
     {
       headers: authHeaders(req),
       header: (name) => singleHeader(req, name),
@@ -146,6 +176,31 @@ async function chat(req: Request, res: Response, profile: ContractProfile, parts
     },
     parts.pipeline,
   );
+}
+
+/** A request that another service answers. */
+async function passOn(
+  req: Request,
+  res: Response,
+  profile: ContractProfile,
+  entry: ServicePath,
+  parts: RouteParts,
+): Promise<void> {
+  const ctx = parts.open(profile, entry.path, clientRequestId(req));
+  res.once('close', () => parts.closeSmall(ctx));
+  try {
+    const header = (name: string) => singleHeader(req, name);
+    ctx.key = profile.identify(await authenticate(authHeaders(req), parts.pipeline.auth), header);
+    checkScope(ctx.key, entry.scope);
+    const target = parts.services.urls.get(entry.service);
+    if (target === undefined)
+      throw new AppError('service_unavailable', { internal: `no ${entry.service} is configured` });
+    if (hasDots(req.url)) throw new AppError('not_found');
+    parts.services.pass(ctx, target, req.url.slice(profile.basePath.length), req, res);
+  } catch (error) {
+    ctx.error = toAppError(error);
+    sendError(ctx, req, res, ctx.error);
+  }
 }
 
 /** A small authenticated answer that costs nothing. */

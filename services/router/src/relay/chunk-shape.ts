@@ -10,6 +10,8 @@ export interface ChunkShape {
   /** The chunks come from SGLang: null fields everywhere, another `created` in every chunk. */
   sglang: boolean;
   reasoningField: 'reasoning' | 'reasoning_content';
+  /** Chunks of text completions: raw text, in which nothing is a mark of a chat template. */
+  bareText?: boolean;
 }
 
 /** Fields of engines that say nothing, where they stand in a chunk. */
@@ -40,6 +42,7 @@ export class ChunkShaper {
 
   /** Before the chunk is read: control tokens leave its text, and thoughts closed before any text (facts 3.7). */
   clean(event: string): string {
+    if (this.shape.bareText) return event;
     if (!this.textBegan) {
       if (event.includes(STRAY_END)) return event.replace(STRAY_END, '"content":""');
       this.textBegan = event.includes('"content":"') && !event.includes('"content":""');
@@ -52,7 +55,7 @@ export class ChunkShaper {
   apply(event: string, ends: boolean, calls: boolean): string {
     let text = event;
     for (const field of NULLS) text = without(text, field);
-    if (ends) text = text.replace(STOP_REASON, '');
+    if (ends || this.shape.bareText) text = text.replace(STOP_REASON, '');
     if (this.shape.sglang) text = this.fromSglang(text, calls);
     if (calls) {
       text = text.replace('"delta":{"content":null,', '"delta":{').replaceAll(NAMED_CALL, '$1,"arguments":""}');

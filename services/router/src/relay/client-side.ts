@@ -11,6 +11,25 @@ export interface ClientSideEvents {
   drained(): void;
 }
 
+/** Somebody who keeps an answer beside its client (repeats/). Sees exactly the bytes of the answer, unframed. */
+export interface AnswerTap {
+  /** A stream begins. */
+  head(status: number, headers: Record<string, string>): void;
+  bytes(text: string): void;
+  /** A whole answer at once. */
+  whole(status: number, headers: Record<string, string>, text: string): void;
+}
+
+/** Answers that somebody keeps. Such an answer is made to its end, whether or not its client is still there. */
+const taps = new WeakMap<ServerResponse, AnswerTap>();
+/** Kept streams that have begun, although their client may have left before it got their head. */
+const begun = new WeakSet<ServerResponse>();
+
+/** From here on `tap` sees what this response's client gets, and a client that leaves ends nothing. */
+export function tapAnswer(response: ServerResponse, tap: AnswerTap): void {
+  taps.set(response, tap);
+}
+
 /** Streams whose chunks are framed here; see `startStream`. */
 const framed = new WeakSet<ServerResponse>();
 
@@ -20,6 +39,12 @@ const framed = new WeakSet<ServerResponse>();
  * come. A client of HTTP/1.0 gets no chunks and no frames.
  */
 function startStream(response: ServerResponse, status: number, headers: Record<string, string>): void {
+  const tap = taps.get(response);
+  if (tap !== undefined) {
+    tap.head(status, headers);
+    begun.add(response);
+    if (response.destroyed) return;
+  }
   response.writeHead(status, headers);
   response.flushHeaders();
   if (response.chunkedEncoding !== true) return;
@@ -31,10 +56,31 @@ function frame(text: string): string {
   return `${text.length.toString(16)}\r\n${text}\r\n`;
 }
 
+/** The status and headers have left, or are kept as if they had. */
+export function hasBegun(response: ServerResponse): boolean {
+  return response.headersSent || begun.has(response);
+}
+
+/** Nobody reads what is written there any more. */
+export function isUnread(response: ServerResponse): boolean {
+  return response.writableEnded || (response.destroyed && !taps.has(response));
+}
+
 /** Ends a stream that `ClientSide` began with these last bytes. */
 export function endStream(response: ServerResponse, text: string): void {
+  taps.get(response)?.bytes(text);
+  if (response.destroyed) return;
   if (framed.has(response)) response.end(`${text === '' ? '' : frame(text)}0\r\n\r\n`, 'latin1');
   else response.end(text, 'latin1');
+}
+
+/** Ends a stream so that its client sees that something is missing: what was written leaves, the last chunk does not. */
+export function cutStream(response: ServerResponse, text: string): void {
+  taps.get(response)?.bytes(text);
+  if (response.destroyed) return;
+  if (text !== '') response.write(framed.has(response) ? frame(text) : text, 'latin1');
+  if (response.socket === null) response.destroy();
+  else response.socket.destroySoon();
 }
 
 export class ClientSide {
@@ -44,7 +90,8 @@ export class ClientSide {
   private readonly patienceMs: number;
   private ended = false;
   private readonly onClose = (): void => {
-    if (!this.ended || !this.response.writableFinished) this.events.gone();
+    if (this.kept) this.events.drained();
+    else if (!this.ended || !this.response.writableFinished) this.events.gone();
   };
   private readonly onDrain = (): void => this.events.drained();
 
@@ -57,11 +104,16 @@ export class ClientSide {
   }
 
   get headersSent(): boolean {
-    return this.response.headersSent;
+    return hasBegun(this.response);
   }
 
   get isGone(): boolean {
-    return this.response.destroyed || this.response.closed;
+    return !this.kept && (this.response.destroyed || this.response.closed);
+  }
+
+  /** Somebody keeps the answer: it has a reader even when its client has left. */
+  private get kept(): boolean {
+    return taps.has(this.response);
   }
 
   /** Bytes that Node holds for the client. */
@@ -76,6 +128,8 @@ export class ClientSide {
 
   /** False = wait for `drained`. */
   write(text: string): boolean {
+    taps.get(this.response)?.bytes(text);
+    if (this.response.destroyed) return true;
     return this.response.write(framed.has(this.response) ? frame(text) : text, 'latin1');
   }
 
@@ -86,13 +140,28 @@ export class ClientSide {
     this.limitRest();
   }
 
+  /** Ends the stream with these bytes, visibly before its end. */
+  cut(text: string): void {
+    this.ended = true;
+    cutStream(this.response, text);
+    this.limitRest();
+  }
+
   /** A whole answer at once. */
   answer(status: number, headers: Record<string, string>, text: string): void {
     this.ended = true;
     headers['content-length'] = String(text.length);
+    taps.get(this.response)?.whole(status, headers, text);
+    if (this.response.destroyed) return;
     this.response.writeHead(status, headers);
     this.response.end(text, 'latin1');
     this.limitRest();
+  }
+
+  /** Leaves a client that takes nothing behind, where somebody else keeps the answer; false = the answer must end. */
+  leaveBehind(): boolean {
+    if (this.kept) this.response.destroy();
+    return this.kept;
   }
 
   /** Stops listening; the response stays as it is. */

@@ -1,18 +1,18 @@
 /** Passes a plain answer on: read whole, looked at, settled, then sent at once. */
 import { invalidOutput } from '../upstream/failure.ts';
-import { type PlainOptions, readPlainAnswer } from './plain-answer.ts';
+import type { PlainAnswer } from './plain-answer.ts';
 import { Relay, type RelayParts } from './relay.ts';
 import { NO_COUNTS } from './token-counts.ts';
 
 export class PlainRelay extends Relay {
-  private readonly options: PlainOptions;
+  private readonly read: (body: Buffer) => PlainAnswer | null;
   private readonly chunks: Buffer[] = [];
   private size = 0;
   private lastBlankMs = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: RelayParts, options: PlainOptions) {
+  constructor(parts: RelayParts, read: (body: Buffer) => PlainAnswer | null) {
     super(parts);
-    this.options = options;
+    this.read = read;
   }
 
   protected answerBytes(chunk: Buffer): void {
@@ -24,9 +24,12 @@ export class PlainRelay extends Relay {
   protected answerEnded(): void {
     const { ctx, client, headers } = this.parts;
     const bytes = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks);
-    const answer = readPlainAnswer(bytes, this.options);
+    const answer = this.read(bytes);
     if (answer === null) {
-      this.finish({ kind: 'failed', failure: { reason: 'garbage', status: 200, detail: 'not a chat completion' } });
+      this.finish({
+        kind: 'failed',
+        failure: { reason: 'garbage', status: 200, detail: 'not an answer of this kind' },
+      });
       return;
     }
     this.parts.workerAnswers();

@@ -10,7 +10,9 @@ import type { AnswerChecks } from '../answer-form.ts';
 import type { UsageInStream } from '../contract/request.ts';
 import type { Violation } from '../schema-gate/validate.ts';
 import { AnswerCheck } from './answer-check.ts';
+import type { AnswerReader } from './answer-reader.ts';
 import { type ChunkShape, ChunkShaper } from './chunk-shape.ts';
+import { type Continuation, joinCounts, rewriteResumed, sameCreated, type Transcript } from './resume.ts';
 import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
 import { finalCounts, openAiUsage, type TokenCounts } from './token-counts.ts';
 import { ToolArguments } from './tool-arguments.ts';
@@ -34,6 +36,12 @@ export interface StreamReaderOptions {
   /** What the answer must fulfil; null = nothing. */
   checks: AnswerChecks | null;
   shape: ChunkShape;
+  /** Gets the text of the answer as it is read (only where `checks` are); false: it cannot be what was asked for. */
+  onText?: (text: string) => boolean;
+  /** What the client has been given is kept here, for another worker to go on; null = nobody could. */
+  transcript?: Transcript | null;
+  /** The stream is the rest of an answer that another worker began. */
+  from?: Continuation | null;
 }
 
 /** Why the stream cannot go on. */
@@ -46,10 +54,13 @@ export type StreamFault =
   /** White space without end. */
   | { kind: 'runaway' };
 
+const NO_DOCUMENT: Violation = { pointer: '', keyword: 'json', message: 'the answer is not valid JSON' };
+
 /** What OpenAI's contract knows as finish reasons; others of an engine mean that the answer is not whole. */
 const FINISH_REASONS = new Set(['stop', 'length', 'tool_calls', 'content_filter']);
 
-export class StreamReader {
+export class StreamReader implements AnswerReader {
+  readonly endMark = 'data: [DONE]\n\n';
   /** Data events seen that belong to the answer. */
   events = 0;
   /** `[DONE]` came. */
@@ -73,6 +84,8 @@ export class StreamReader {
   private out = '';
   /** The chunk that ended the last choice, where it waits for its usage. */
   private ending = '';
+  private readonly transcript: Transcript | null;
+  private readonly from: Continuation | null;
   private readonly take = (event: string): boolean => this.takeEvent(event);
 
   constructor(options: StreamReaderOptions) {
@@ -82,6 +95,9 @@ export class StreamReader {
     this.shaper = new ChunkShaper(options.shape);
     this.completions = new Array<number>(options.choices).fill(0);
     this.finishReasons = new Array<string | null>(options.choices).fill(null);
+    this.transcript = options.transcript ?? null;
+    this.from = options.from ?? null;
+    if (this.from !== null) this.answerEvents = this.from.givenTokens;
   }
 
   /** Takes bytes from the worker, returns those to pass on now (as latin1 text). */
@@ -111,13 +127,14 @@ export class StreamReader {
     if (this.closing) return this.closing;
     let completionTokens = 0;
     for (const count of this.completions) completionTokens += count;
-    return {
+    const counts = {
       promptTokens: this.promptTokens,
       cachedTokens: null,
       completionTokens,
       reasoningTokens: Math.min(this.reasoningTokens, completionTokens),
       final: false,
     };
+    return this.from === null ? counts : joinCounts(this.from, counts);
   }
 
   private takeEvent(event: string): boolean {
@@ -162,7 +179,17 @@ export class StreamReader {
       }
     }
     this.events++;
+    if (this.from !== null) {
+      const rest = rewriteResumed(text, this.from, this.counts);
+      if (rest === null) return true;
+      text = rest;
+      span = findUsage(text);
+    }
     this.answerEvents++;
+    if (this.transcript !== null) {
+      const { completionTokens, reasoningTokens } = this.counts;
+      this.transcript.add(text, this.promptTokens === null ? null : completionTokens, reasoningTokens);
+    }
     const inFinish = this.options.usage === 'finish_chunk';
     if (span !== null && (inFinish || this.options.usage === 'hidden')) text = cutUsage(text, span);
     else if (this.options.usage === 'final') text = span === null ? withNullUsage(text) : nullUsage(text, span);
@@ -180,11 +207,17 @@ export class StreamReader {
     } catch {
       return this.fail({ kind: 'garbage' });
     }
-    this.closing = finalCounts(usage) ?? this.closing;
+    const counts = finalCounts(usage);
+    if (counts !== null) this.closing = this.from === null ? counts : joinCounts(this.from, counts);
     this.events++;
     if (this.options.usage === 'finish_chunk' && this.ending !== '') this.endWithUsage();
-    else if (this.options.usage !== 'hidden') this.last += this.shaper.closing(event, span, this.closing);
+    else if (this.options.usage !== 'hidden') this.last += this.closingChunk(event, span);
     return true;
+  }
+
+  private closingChunk(event: string, span: UsageSpan): string {
+    const text = this.shaper.closing(event, span, this.closing);
+    return this.from === null ? text : sameCreated(text, this.from);
   }
 
   /** Usage goes into the chunk that ended the last choice; what came after it is empty. */
@@ -217,10 +250,13 @@ export class StreamReader {
     let text = event;
     for (const choice of chunk.choices ?? []) {
       const index = choice.index ?? 0;
-      const content = choice.delta?.content;
+      const content = choice.delta?.content ?? choice.text;
       if (this.check !== null && content && !this.check.push(index, content)) {
         this.fail({ kind: 'runaway' });
         return null;
+      }
+      if (content && this.options.onText?.(content) === false) {
+        return this.refuse({ kind: 'invalid_output', violation: NO_DOCUMENT });
       }
       if (choice.delta?.tool_calls) this.tools?.add(index, choice.delta.tool_calls);
       const reason = choice.finish_reason;

@@ -11,21 +11,23 @@ import {
   refusalError,
   type WorkerFailure,
 } from '../upstream/failure.ts';
+import type { AnswerReader } from './answer-reader.ts';
 import { Relay, type RelayParts } from './relay.ts';
-import { type StreamFault, StreamReader, type StreamReaderOptions } from './stream-reader.ts';
+import type { StreamFault } from './stream-reader.ts';
 
-const DONE = 'data: [DONE]\n\n';
 const PING = ': ping\n\n';
 
 export class StreamRelay extends Relay {
-  private readonly reader: StreamReader;
+  protected readonly reader: AnswerReader;
   private pausedSinceMs: number | null = null;
   private lastWriteMs: number;
   private isEventStream = false;
+  /** The first token of this attempt is here. */
+  private hasStarted = false;
 
-  constructor(parts: RelayParts, options: StreamReaderOptions) {
+  constructor(parts: RelayParts, reader: AnswerReader) {
     super(parts);
-    this.reader = new StreamReader(options);
+    this.reader = reader;
     this.lastWriteMs = this.sentMs;
     parts.ctx.reader = this.reader;
   }
@@ -73,7 +75,7 @@ export class StreamRelay extends Relay {
     const { limits, client } = this.parts;
     if (this.pausedSinceMs !== null) {
       const slow = nowMs - this.pausedSinceMs > limits.slowReaderMs || client.bufferedBytes > limits.clientBufferBytes;
-      if (slow) this.stopWith({ kind: 'slow_reader' });
+      if (slow && !client.leaveBehind()) this.stopWith({ kind: 'slow_reader' });
       return;
     }
     if (this.reader.events === 0) {
@@ -87,12 +89,18 @@ export class StreamRelay extends Relay {
   private ping(nowMs: number): void {
     const { client, limits } = this.parts;
     if (client.headersSent && nowMs - this.lastWriteMs < limits.pingMs) return;
+    const text = this.pingText();
+    if (text === '') return;
     this.head();
-    this.write(PING, nowMs);
+    this.write(text, nowMs);
   }
 
-  private pass(out: string): void {
-    if (this.reader.events > 0 && this.parts.ctx.firstTokenMs === null) this.firstToken();
+  protected pingText(): string {
+    return PING;
+  }
+
+  protected pass(out: string): void {
+    if (this.reader.events > 0 && !this.hasStarted) this.firstToken();
     if (out === '') return;
     this.head();
     this.parts.ctx.answerStarted = true;
@@ -114,21 +122,27 @@ export class StreamRelay extends Relay {
   }
 
   private firstToken(): void {
-    this.parts.ctx.firstTokenMs = this.lastBytesMs;
+    this.hasStarted = true;
+    this.parts.ctx.firstTokenMs ??= this.lastBytesMs;
     this.parts.ticket.firstToken();
     this.parts.workerAnswers();
   }
 
   private whole(): void {
     this.noteProgress();
-    const { ctx, client } = this.parts;
+    const { ctx } = this.parts;
     ctx.finishReason = this.reader.finishReasons.find((reason) => reason !== null) ?? null;
     ctx.status = 200;
     ctx.outcome = 'served';
     void this.complete(() => {
       this.head();
-      client.end(this.reader.done ? this.reader.last : this.reader.last + DONE);
+      this.handOver();
     });
+  }
+
+  /** The bill is safe: the last bytes. */
+  protected handOver(): void {
+    this.parts.client.end(this.reader.done ? this.reader.last : this.reader.last + this.reader.endMark);
   }
 
   private fault(fault: StreamFault): void {
@@ -145,7 +159,7 @@ export class StreamRelay extends Relay {
         this.fail('aborted_by_worker', 'finish reason abort');
         return;
       case 'garbage':
-        this.fail('garbage', 'not a chat stream');
+        this.fail('garbage', 'not an answer of this kind');
         return;
       case 'runaway':
         this.fail('runaway', 'white space without end');

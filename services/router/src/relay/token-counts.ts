@@ -9,6 +9,8 @@ export interface TokenCounts {
   reasoningTokens: number;
   /** The engine's closing count, not one of a running stream. */
   final: boolean;
+  /** A part of it nobody counted: an engine that tells no counts while it streams died in the middle. */
+  isGuess?: boolean;
 }
 
 export const NO_COUNTS: Readonly<TokenCounts> = {

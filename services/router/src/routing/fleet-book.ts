@@ -9,6 +9,7 @@
 import { crc32 } from '@tollgate/shared/domain/key';
 import { type EngineEstimate, H100_FP8, Learned, OutputLengths, PeakEwma, prefillMs, stepMs } from './estimates.ts';
 import { type BlockHash, PrefixIndex } from './prefix-index.ts';
+import { SlowStart } from './slow-start.ts';
 
 /** What a policy may know of a request. */
 export interface RoutingRequest {
@@ -77,6 +78,7 @@ export interface WorkerBook {
   polledWaiting: number | null;
   polledKvUsage: number | null;
   readonly health: PeakEwma;
+  readonly start: SlowStart;
 }
 
 export interface FleetBookOptions {
@@ -136,6 +138,7 @@ export class FleetBook {
       polledWaiting: null,
       polledKvUsage: null,
       health: new PeakEwma(),
+      start: new SlowStart(),
     };
     this.workers[index] = worker;
     this.sizeSeen();
@@ -302,6 +305,8 @@ export class FleetBook {
     const { promptTokens, blockTokens } = entry.request;
     const foundShare = Math.min(1, reported / Math.max(1, seen.promptTokens ?? promptTokens));
     const promisedShare = entry.hitTokens / Math.max(1, promptTokens);
+    // What another router was promised is not known here: its dispatch was entered late, beside prompts that came after it.
+    if (entry.isOthers) return entry.depth;
     this.hitErrorSum += Math.abs(foundShare - promisedShare);
     this.hitReports++;
     if (entry.depth === 0 || entry.hitIsPending) return entry.depth;

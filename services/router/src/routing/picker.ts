@@ -158,6 +158,15 @@ export class Picker {
     return this.policy.pick(request, this.book, candidates, { nowMs: this.nowMs(), random: this.random });
   }
 
+  /** Predicted cost of the request there, as the policy compares them; null: the policy compares something else. */
+  costMs(request: Routed, worker: WorkerBook): number | null {
+    return this.policy.costMs?.(request, this.book, worker, this.nowMs()) ?? null;
+  }
+
+  expectedOutput(request: Routed): number {
+    return this.book.expectedOutput(request);
+  }
+
   dispatch(request: Routed, worker: WorkerBook): Booking {
     const { book, policy, events } = this;
     const sentMs = this.nowMs();

@@ -9,6 +9,8 @@ export interface Policy {
   /** Never looks at a prompt's blocks: they need not be hashed for it. */
   readonly prefixBlind?: true;
   pick(request: RoutingRequest, book: FleetBook, candidates: readonly WorkerBook[], context: PickContext): WorkerBook;
+  /** What `pick` minimises, in milliseconds, where it is a time. */
+  costMs?(request: RoutingRequest, book: FleetBook, worker: WorkerBook, nowMs: number): number;
   /** Called for each request that this or another replica sent, after the book has taken it in. */
   onDispatch?(request: RoutingRequest, worker: WorkerBook): void;
   /** Called when a request has ended. */

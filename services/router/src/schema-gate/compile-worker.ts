@@ -1,9 +1,28 @@
-/** The thread in which grammars are compiled: XGrammar's aborts, loops and memory stay in here. */
+/** The thread in which schemas are prepared and grammars compiled: ajv's time and XGrammar's aborts, loops and memory stay in here. */
 import { parentPort } from 'node:worker_threads';
 import { GrammarSampler } from '@tollgate/shared/xgrammar/sampler';
+import { type PreparedSchema, prepareSchema, type SchemaAsk } from './prepare-schema.ts';
+import { SchemaProblem } from './problem.ts';
 
-export type CompileJob = { id: number; kind: 'schema' | 'ebnf' | 'regex'; text: string };
-export type CompileReply = { id: number; ok: boolean; retire: boolean };
+/** A grammar to be tried, or a schema to be prepared (its own grammar is tried too). */
+export type CompileJob =
+  | { id: number; kind: 'schema' | 'ebnf' | 'regex'; text: string }
+  | { id: number; kind: 'prepare'; ask: SchemaAsk };
+
+export interface Problem {
+  pointer: string;
+  keyword: string;
+  message: string;
+}
+
+/** `retire`: replace the thread. `problem`: why the schema is refused. */
+export interface CompileReply {
+  id: number;
+  ok: boolean;
+  retire: boolean;
+  prepared?: PreparedSchema;
+  problem?: Problem;
+}
 
 /** Memory of the WebAssembly instance above which the thread asks to be replaced. */
 const RETIRE_BYTES = 256 * 1024 * 1024;
@@ -35,15 +54,33 @@ wasm.instantiate = async (source, imports) => {
 
 const sampler = GrammarSampler.create();
 
-parentPort!.on('message', async ({ id, kind, text }: CompileJob) => {
-  let ok = true;
+/** False when XGrammar refuses it: after "Aborted()" the instance cannot be trusted, and which failures abort cannot be told from its texts. */
+async function compiles(kind: 'schema' | 'ebnf' | 'regex', text: string): Promise<boolean> {
   try {
     const compiled = await (await sampler).compile({ kind, text });
     compiled.dispose();
+    return true;
   } catch {
-    // After "Aborted()" the instance cannot be trusted, and which failures abort cannot be told from its texts.
-    ok = false;
+    return false;
   }
-  const reply: CompileReply = { id, ok, retire: !ok || (memory?.buffer.byteLength ?? 0) > RETIRE_BYTES };
+}
+
+async function prepare(ask: SchemaAsk): Promise<Omit<CompileReply, 'id' | 'retire'>> {
+  let prepared: PreparedSchema;
+  try {
+    prepared = prepareSchema(ask);
+  } catch (error) {
+    if (!(error instanceof SchemaProblem)) throw error;
+    const { pointer, keyword, message } = error;
+    return { ok: true, problem: { pointer, keyword, message } };
+  }
+  if (prepared.compilable && !(await compiles('schema', JSON.stringify(prepared.schema)))) return { ok: false };
+  return { ok: true, prepared };
+}
+
+parentPort!.on('message', async (job: CompileJob) => {
+  const made = job.kind === 'prepare' ? await prepare(job.ask) : { ok: await compiles(job.kind, job.text) };
+  const retire = !made.ok || (memory?.buffer.byteLength ?? 0) > RETIRE_BYTES;
+  const reply: CompileReply = { id: job.id, retire, ...made };
   parentPort!.postMessage(reply);
 });

@@ -1,13 +1,26 @@
-/** Asks a worker thread whether XGrammar can compile a constraint, within a time limit; verdicts are cached. */
+/**
+ * Asks a worker thread to prepare a schema, or whether XGrammar can compile a constraint, within a time limit. Verdicts on
+ * grammars and refusals of schemas are kept; prepared schemas are kept by the gate.
+ */
 import { Worker } from 'node:worker_threads';
-import type { CompileJob, CompileReply } from './compile-worker.ts';
+import type { CompileJob, CompileReply, Problem } from './compile-worker.ts';
 import { GRAMMAR_COMPILE_MS } from './limits.ts';
 import { Lru } from './lru.ts';
+import type { PreparedSchema, SchemaAsk } from './prepare-schema.ts';
 
-export type CompileVerdict =
-  | { ok: true }
-  /** `rejected`: XGrammar refuses it or broke over it; `too_slow`; `busy`: too many are waiting, nothing was tried. */
-  | { ok: false; reason: 'rejected' | 'too_slow' | 'busy' };
+/** `rejected`: XGrammar refuses it or broke over it; `too_slow`; `busy`: too many are waiting, nothing was tried. */
+type NotDone = { ok: false; reason: 'rejected' | 'too_slow' | 'busy' };
+export type CompileVerdict = { ok: true } | NotDone;
+export type PrepareVerdict =
+  | { ok: true; prepared: PreparedSchema }
+  | { ok: false; reason: 'problem'; problem: Problem }
+  | NotDone;
+
+/** What the gate needs of it. */
+export interface SchemaCompiler {
+  check(kind: 'ebnf' | 'regex', text: string): Promise<CompileVerdict>;
+  prepare(ask: SchemaAsk): Promise<PrepareVerdict>;
+}
 
 export interface CompilerOptions {
   schemaMs: number;
@@ -24,20 +37,25 @@ export const DEFAULT_COMPILER_OPTIONS: CompilerOptions = {
   maxWaiting: 64,
 };
 
+/** A job without its number. */
+type Work = { kind: 'schema' | 'ebnf' | 'regex'; text: string } | { kind: 'prepare'; ask: SchemaAsk };
+
 interface Waiting {
   job: CompileJob;
-  done: (verdict: CompileVerdict) => void;
+  done: (answer: CompileReply | NotDone) => void;
 }
 
-export class GrammarCompilerPool {
+export class GrammarCompilerPool implements SchemaCompiler {
   readonly #options: CompilerOptions;
   readonly #verdicts = new Lru<CompileVerdict>(2_000, 8_000_000);
-  readonly #running = new Map<string, Promise<CompileVerdict>>();
+  readonly #refusals = new Lru<PrepareVerdict>(2_000, 8_000_000);
+  readonly #running = new Map<string, Promise<CompileReply | NotDone>>();
   readonly #queue: Waiting[] = [];
   #worker: Worker | undefined;
   #warm = false;
   #current: { waiting: Waiting; timer: NodeJS.Timeout } | undefined;
   #nextId = 1;
+  #closed = false;
 
   constructor(options: Partial<CompilerOptions> = {}) {
     this.#options = { ...DEFAULT_COMPILER_OPTIONS, ...options };
@@ -46,37 +64,63 @@ export class GrammarCompilerPool {
   /** Threads started so far: one more after each that was ended. */
   started = 0;
 
-  async check(kind: CompileJob['kind'], text: string): Promise<CompileVerdict> {
+  /** Starts the thread and loads the WebAssembly before the first customer waits for it. */
+  async warmUp(): Promise<void> {
+    await this.#run('warm up', { kind: 'regex', text: 'a' });
+  }
+
+  async check(kind: 'schema' | 'ebnf' | 'regex', text: string): Promise<CompileVerdict> {
     const key = `${kind} ${text}`;
     const known = this.#verdicts.get(key);
     if (known !== undefined) return known;
+    const answer = await this.#run(key, { kind, text });
+    const verdict: CompileVerdict = 'reason' in answer ? answer : answer.ok ? { ok: true } : REJECTED;
+    if (!isBusy(verdict)) this.#verdicts.set(key, verdict, key.length);
+    return verdict;
+  }
+
+  async prepare(ask: SchemaAsk): Promise<PrepareVerdict> {
+    const key = `prepare ${JSON.stringify(ask)}`;
+    const known = this.#refusals.get(key);
+    if (known !== undefined) return known;
+    const verdict = prepareVerdict(await this.#run(key, { kind: 'prepare', ask }));
+    if (!verdict.ok && !isBusy(verdict)) this.#refusals.set(key, verdict, key.length);
+    return verdict;
+  }
+
+  /** Ends the thread; who still waits is told that nothing was tried. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const ended = this.#replace();
+    this.#finish(BUSY);
+    await ended;
+  }
+
+  /** The same work that runs already is waited for, not done twice. */
+  async #run(key: string, work: Work): Promise<CompileReply | NotDone> {
     const running = this.#running.get(key);
     if (running !== undefined) return running;
-    if (this.#queue.length >= this.#options.maxWaiting) return { ok: false, reason: 'busy' };
-    const verdict = new Promise<CompileVerdict>((done) => {
-      this.#queue.push({ job: { id: this.#nextId++, kind, text }, done });
+    if (this.#queue.length >= this.#options.maxWaiting) return BUSY;
+    const answer = new Promise<CompileReply | NotDone>((done) => {
+      this.#queue.push({ job: { id: this.#nextId++, ...work }, done });
     });
-    this.#running.set(key, verdict);
+    this.#running.set(key, answer);
     this.#pump();
     try {
-      const found = await verdict;
-      this.#verdicts.set(key, found, key.length);
-      return found;
+      return await answer;
     } finally {
       this.#running.delete(key);
     }
   }
 
-  async close(): Promise<void> {
-    await this.#replace();
-  }
-
   #pump(): void {
+    if (this.#closed) for (const { done } of this.#queue.splice(0)) done(BUSY);
     if (this.#current !== undefined) return;
     const waiting = this.#queue.shift();
     if (waiting === undefined) return;
     this.#worker ??= this.#start();
-    const limitMs = waiting.job.kind === 'schema' ? this.#options.schemaMs : this.#options.grammarMs;
+    const { kind } = waiting.job;
+    const limitMs = kind === 'schema' || kind === 'prepare' ? this.#options.schemaMs : this.#options.grammarMs;
     const timer = setTimeout(() => this.#fail('too_slow'), limitMs + (this.#warm ? 0 : this.#options.startMs));
     this.#current = { waiting, timer };
     this.#worker.ref();
@@ -102,7 +146,7 @@ export class GrammarCompilerPool {
     if (worker !== this.#worker || this.#current?.waiting.job.id !== reply.id) return;
     this.#warm = true;
     if (reply.retire) void this.#replace();
-    this.#finish(reply.ok ? { ok: true } : { ok: false, reason: 'rejected' });
+    this.#finish(reply);
   }
 
   #fail(reason: 'rejected' | 'too_slow'): void {
@@ -110,13 +154,16 @@ export class GrammarCompilerPool {
     this.#finish({ ok: false, reason });
   }
 
-  #finish(verdict: CompileVerdict): void {
+  #finish(answer: CompileReply | NotDone): void {
     const current = this.#current;
     this.#current = undefined;
-    if (current === undefined) return;
+    if (current === undefined) {
+      this.#pump();
+      return;
+    }
     clearTimeout(current.timer);
     this.#worker?.unref();
-    current.waiting.done(verdict);
+    current.waiting.done(answer);
     this.#pump();
   }
 
@@ -125,4 +172,15 @@ export class GrammarCompilerPool {
     this.#worker = undefined;
     await worker?.terminate();
   }
+}
+
+const BUSY: NotDone = { ok: false, reason: 'busy' };
+const REJECTED: NotDone = { ok: false, reason: 'rejected' };
+
+const isBusy = (verdict: CompileVerdict | PrepareVerdict): boolean => !verdict.ok && verdict.reason === 'busy';
+
+function prepareVerdict(answer: CompileReply | NotDone): PrepareVerdict {
+  if ('reason' in answer) return answer;
+  if (answer.problem !== undefined) return { ok: false, reason: 'problem', problem: answer.problem };
+  return answer.prepared === undefined ? REJECTED : { ok: true, prepared: answer.prepared };
 }

@@ -6,7 +6,14 @@ export type Constraint =
   | { kind: 'schema'; schema: EngineSchema; name: string }
   | { kind: 'regex'; text: string }
   | { kind: 'grammar'; text: string }
-  | { kind: 'choice'; choices: string[] };
+  | { kind: 'choice'; choices: string[] }
+  /** A document, or one or (`several`) more calls. */
+  | { kind: 'either'; document: EngineSchema; callable: readonly CallableTool[]; several: boolean };
+
+export interface CallableTool {
+  name: string;
+  parameters: EngineSchema;
+}
 
 /** Fields to be added to the body for the worker. */
 export type EngineConstraint = Readonly<Record<string, unknown>>;
@@ -29,7 +36,24 @@ function forVllm(constraint: Constraint): Record<string, unknown> {
       return { grammar: constraint.text };
     case 'choice':
       return { choice: constraint.choices };
+    case 'either':
+      return { structural_tag: JSON.stringify({ type: 'structural_tag', format: eitherFormat(constraint) }) };
   }
+}
+
+/**
+ * XGrammar's words for "this document, or calls in the form that Qwen3 was taught" (Hermes: the parser that workers are started
+ * with). The engines' own ways drop either the schema or the tools (facts/engines.md 2.5); tried on vLLM 0.29.
+ */
+function eitherFormat({ document, callable, several }: Extract<Constraint, { kind: 'either' }>): unknown {
+  const tags = callable.map(({ name, parameters }) => ({
+    type: 'tag',
+    begin: `<tool_call>\n{"name": ${JSON.stringify(name)}, "arguments": `,
+    content: { type: 'json_schema', json_schema: parameters },
+    end: '}\n</tool_call>',
+  }));
+  const calls = { type: 'tags_with_separator', tags, separator: '\n', at_least_one: true, stop_after_first: !several };
+  return { type: 'or', elements: [{ type: 'json_schema', json_schema: document }, calls] };
 }
 
 function forOldVllm(constraint: Constraint): Record<string, unknown> {
@@ -42,6 +66,8 @@ function forOldVllm(constraint: Constraint): Record<string, unknown> {
       return { guided_grammar: constraint.text };
     case 'choice':
       return { guided_choice: constraint.choices };
+    case 'either':
+      throw new Error('no words for it before vLLM 0.12');
   }
 }
 
@@ -60,6 +86,8 @@ function forSglang(constraint: Constraint): Record<string, unknown> {
       return { ebnf: constraint.text };
     case 'choice':
       return { ebnf: choiceGrammar(constraint.choices) };
+    case 'either':
+      return { response_format: { type: 'structural_tag', format: eitherFormat(constraint) } };
   }
 }
 

@@ -3,6 +3,7 @@ import { AppError } from '@tollgate/shared/domain/errors';
 import type { CompileVerdict } from './compiler.ts';
 import { type EngineDialect, SGLANG, VLLM } from './dialect.ts';
 import { DOTTXT_RULES, OPENAI_RULES, SchemaGate, type SchemaRules } from './gate.ts';
+import { InlineCompiler } from './inline-compiler.ts';
 import type { StructuredRequest } from './request.ts';
 
 const OLD_VLLM: EngineDialect = { engine: 'vllm', version: [0, 11], xgrammar: '0.1' };
@@ -10,16 +11,8 @@ const SCHEMA = { type: 'object', properties: { a: { type: 'boolean' } }, require
 
 /** The compile thread is real in compiler.test.ts; here only what is asked of it counts. */
 function gateWith(verdict: CompileVerdict = { ok: true }) {
-  const asked: string[] = [];
-  const gate = new SchemaGate({
-    compiler: {
-      check: async (kind, text) => {
-        asked.push(`${kind} ${text}`);
-        return verdict;
-      },
-    },
-  });
-  return { gate, asked };
+  const compiler = new InlineCompiler(verdict);
+  return { gate: new SchemaGate({ compiler }), asked: compiler.asked };
 }
 
 const run = (body: StructuredRequest, engine = VLLM, rules: SchemaRules = OPENAI_RULES, allow = true) =>

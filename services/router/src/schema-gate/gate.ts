@@ -3,19 +3,15 @@
  * whether the promise rests on the engine alone. What cannot be promised is refused here, before anything is generated.
  */
 import { AppError } from '@tollgate/shared/domain/errors';
-import type { CompileVerdict, GrammarCompilerPool } from './compiler.ts';
-import { type Constraint, choiceGrammar, type EngineConstraint, writeConstraint } from './constraint.ts';
-import type { EngineDialect } from './dialect.ts';
-import { type EngineSchema, enforceable, type Finding } from './enforceable.ts';
-import { meantKeyword } from './keywords.ts';
+import type { SchemaCompiler } from './compiler.ts';
+import { type CallableTool, type Constraint, choiceGrammar, type EngineConstraint, writeConstraint } from './constraint.ts';
+import { type EngineDialect, usesGuidedFields } from './dialect.ts';
+import type { EngineSchema, Finding } from './enforceable.ts';
 import { DEFAULT_LIMITS, GRAMMAR_CHARS, type SchemaLimits } from './limits.ts';
-import { lint } from './lint.ts';
 import { Lru } from './lru.ts';
-import { isRecord, SchemaProblem } from './problem.ts';
 import { PatternError } from './regex-parse.ts';
-import { readWanted, type StructuredRequest, toolUse, type Wanted } from './request.ts';
-import { checkStrictSubset } from './strict-subset.ts';
-import { checkChoice, checkObject, checkRegex, compileCheck, type DocumentCheck } from './validate.ts';
+import { readWanted, type StructuredRequest, toolsOf, toolUse, type Wanted } from './request.ts';
+import { checkChoice, checkObject, checkRegex, type DocumentCheck, loadCheck } from './validate.ts';
 
 /** What a contract profile says about structured output. */
 export interface SchemaRules {
@@ -27,8 +23,11 @@ export interface SchemaRules {
   strictSubset: boolean;
   /** Without `strict: true`: enforce all the same, or send the schema as a hint that is not checked. */
   withoutStrict: 'enforce' | 'hint';
-  /** A schema together with tools that the model is free to call or not: refuse, or leave the grammar out and check the text. */
-  schemaWithTools: 'refuse' | 'check_after';
+  /**
+   * A schema together with tools that the model is free to call or not. either: the engine is held to one of the two, a document
+   * or calls; check_after: the grammar is left out and the text checked; refuse.
+   */
+  schemaWithTools: 'either' | 'check_after' | 'refuse';
 }
 
 export const OPENAI_RULES: SchemaRules = {
@@ -36,14 +35,14 @@ export const OPENAI_RULES: SchemaRules = {
   unknownKeywords: 'ignore',
   strictSubset: true,
   withoutStrict: 'enforce',
-  schemaWithTools: 'refuse',
+  schemaWithTools: 'either',
 };
 export const DOTTXT_RULES: SchemaRules = {
   unsupported: 'refuse',
   unknownKeywords: 'refuse_slips',
   strictSubset: false,
   withoutStrict: 'enforce',
-  schemaWithTools: 'refuse',
+  schemaWithTools: 'either',
 };
 
 export interface GateResult {
@@ -57,10 +56,14 @@ export interface GateResult {
   json: boolean;
   /** Where and why the engine alone is not enough. */
   notes: readonly Finding[];
+  /** The answer is either this document or calls of the tools: all their arguments are promised too. */
+  besideTools: boolean;
+  /** What the engine is told of a JSON document; null where it is none. */
+  engineSchema: EngineSchema | null;
 }
 
 export interface SchemaGateOptions {
-  compiler: Pick<GrammarCompilerPool, 'check'>;
+  compiler: SchemaCompiler;
   limits?: SchemaLimits;
   /** Prepared schemas kept, by count and by characters of their text. */
   cacheEntries?: number;
@@ -73,11 +76,13 @@ const UNCONSTRAINED: GateResult = {
   verdict: 'unconstrained',
   json: false,
   notes: [],
+  besideTools: false,
+  engineSchema: null,
 };
 const ANY_OBJECT: EngineSchema = { type: 'object', additionalProperties: {} };
 
 export class SchemaGate {
-  readonly #compiler: Pick<GrammarCompilerPool, 'check'>;
+  readonly #compiler: SchemaCompiler;
   readonly #limits: SchemaLimits;
   readonly #prepared: Lru<GateResult>;
 
@@ -107,8 +112,33 @@ export class SchemaGate {
     if (tools === 'auto' && rules.schemaWithTools === 'refuse') throw toolsConflict(wanted.param);
     const prepared = await this.#prepare(wanted, rules, engine, allowGrammars);
     if (tools === 'none') return prepared;
-    // With a grammar from the first token no tool could be called.
-    return { ...prepared, engineConstraint: {}, verdict: 'validated_after' };
+    const beside = { ...prepared, verdict: 'validated_after', besideTools: true } as const;
+    // With the document's grammar from the first token no tool could be called.
+    if (rules.schemaWithTools === 'check_after') return { ...beside, engineConstraint: {} };
+    const document = prepared.engineSchema;
+    if (document === null || usesGuidedFields(engine)) throw toolsConflict(wanted.param);
+    const callable: CallableTool[] = [];
+    for (const [i, { name, parameters }] of toolsOf(body).entries()) {
+      callable.push({ name, parameters: await this.#parameters(parameters, i, rules, engine, allowGrammars) });
+    }
+    const several = body.parallel_tool_calls !== false;
+    return { ...beside, engineConstraint: writeConstraint({ kind: 'either', document, callable, several }, engine) };
+  }
+
+  /** What the engine is told of a tool's arguments. */
+  async #parameters(
+    parameters: unknown,
+    index: number,
+    rules: SchemaRules,
+    engine: EngineDialect,
+    allowGrammars: boolean,
+  ): Promise<EngineSchema> {
+    if (parameters === undefined) return ANY_OBJECT;
+    const param = `tools[${index}].function.parameters`;
+    // The name is that of the check of arguments (answer-form.ts): prepared once, found by both.
+    const wanted: Wanted = { kind: 'schema', param, schema: parameters, name: 'parameters', strict: false };
+    const enforcing: SchemaRules = { ...rules, withoutStrict: 'enforce' };
+    return (await this.#prepare(wanted, enforcing, engine, allowGrammars)).engineSchema ?? ANY_OBJECT;
   }
 
   async #prepare(
@@ -149,6 +179,8 @@ export class SchemaGate {
           verdict: 'validated_after',
           json: true,
           notes: [{ pointer: '', keyword: 'type', how: 'loose', reason: 'any value is allowed inside' }],
+          besideTools: false,
+          engineSchema: ANY_OBJECT,
         };
       case 'choice': {
         if (text.length > this.#limits.chars)
@@ -173,24 +205,30 @@ export class SchemaGate {
     engine: EngineDialect,
   ): Promise<GateResult> {
     const hint = rules.withoutStrict === 'hint' && wanted.strict !== true;
-    try {
-      const normalized = lint(wanted.schema, text, this.#limits);
-      if (rules.strictSubset && wanted.strict === true) checkStrictSubset(normalized);
-      const { schema, findings } = enforceable(normalized, engine);
-      if (rules.unsupported === 'refuse' && !hint) refuseDropped(findings);
-      if (rules.unknownKeywords === 'refuse_slips' && !hint) refuseSlips(normalized.unknown);
-      if (!hasAwkwardName(schema)) await this.#compile('schema', JSON.stringify(schema), wanted.param, 'schema');
-      return {
-        engineConstraint: writeConstraint({ kind: 'schema', schema, name: wanted.name }, engine),
-        validator: hint ? null : compileCheck(normalized.schema),
-        verdict: findings.length === 0 && !hint ? 'enforced' : 'validated_after',
-        json: true,
-        notes: findings,
-      };
-    } catch (error) {
-      if (error instanceof SchemaProblem) throw refused(wanted.param, error.pointer, error.keyword, error.message);
-      throw error;
+    const verdict = await this.#compiler.prepare({
+      text,
+      limits: this.#limits,
+      dialect: engine,
+      strictSubset: rules.strictSubset && wanted.strict === true,
+      refuseDropped: rules.unsupported === 'refuse' && !hint,
+      refuseSlips: rules.unknownKeywords === 'refuse_slips' && !hint,
+      unchecked: hint,
+    });
+    if (!verdict.ok) {
+      if (verdict.reason !== 'problem') throw notCompiled(verdict.reason, wanted.param, 'schema');
+      const { pointer, keyword, message } = verdict.problem;
+      throw refused(wanted.param, pointer, keyword, message);
     }
+    const { schema, findings, check } = verdict.prepared;
+    return {
+      engineConstraint: writeConstraint({ kind: 'schema', schema, name: wanted.name }, engine),
+      validator: check === null ? null : loadCheck(check),
+      verdict: findings.length === 0 && !hint ? 'enforced' : 'validated_after',
+      json: true,
+      notes: findings,
+      besideTools: false,
+      engineSchema: schema,
+    };
   }
 
   async #grammar<Check>(param: string, text: string, keyword: 'regex' | 'grammar', check: () => Check): Promise<Check> {
@@ -206,17 +244,21 @@ export class SchemaGate {
     }
   }
 
-  async #compile(kind: 'schema' | 'ebnf' | 'regex', text: string, param: string, keyword: string): Promise<void> {
-    const verdict: CompileVerdict = await this.#compiler.check(kind, text);
-    if (verdict.ok) return;
-    if (verdict.reason === 'busy')
-      throw new AppError('queue_full', {
-        message: 'Too many new schemas are waiting to be compiled.',
-        retryAfterMs: 1_000,
-      });
-    const why = verdict.reason === 'too_slow' ? 'takes too long to compile' : 'cannot be compiled to a grammar';
-    throw refused(param, '', keyword, why);
+  async #compile(kind: 'ebnf' | 'regex', text: string, param: string, keyword: string): Promise<void> {
+    const verdict = await this.#compiler.check(kind, text);
+    if (!verdict.ok) throw notCompiled(verdict.reason, param, keyword);
   }
+}
+
+function notCompiled(reason: 'rejected' | 'too_slow' | 'busy', param: string, keyword: string): AppError {
+  if (reason === 'busy') {
+    return new AppError('queue_full', {
+      message: 'Too many new schemas are waiting to be compiled.',
+      retryAfterMs: 1_000,
+    });
+  }
+  const why = reason === 'too_slow' ? 'takes too long to compile' : 'cannot be compiled to a grammar';
+  return refused(param, '', keyword, why);
 }
 
 const enforced = (engineConstraint: EngineConstraint, validator: DocumentCheck | null): GateResult => ({
@@ -225,6 +267,8 @@ const enforced = (engineConstraint: EngineConstraint, validator: DocumentCheck |
   verdict: 'enforced',
   json: false,
   notes: [],
+  besideTools: false,
+  engineSchema: null,
 });
 
 /** Profiles are few and live as long as the process; their rules differ in these words alone. */
@@ -243,37 +287,6 @@ function textOf(wanted: Exclude<Wanted, { kind: 'text' }>): string {
     default:
       return wanted.text;
   }
-}
-
-function refuseDropped(findings: readonly Finding[]): void {
-  const dropped = findings.find(({ how }) => how === 'dropped');
-  if (dropped === undefined) return;
-  throw new SchemaProblem(
-    dropped.pointer,
-    dropped.keyword,
-    `"${dropped.keyword}" is not supported here (${dropped.reason})`,
-  );
-}
-
-function refuseSlips(unknown: readonly { pointer: string; keyword: string }[]): void {
-  for (const { pointer, keyword } of unknown) {
-    const meant = meantKeyword(keyword);
-    if (meant === undefined) continue;
-    throw new SchemaProblem(
-      pointer,
-      keyword,
-      `"${keyword.slice(0, 64)}" is no keyword of JSON Schema; "${meant}" may be meant`,
-    );
-  }
-}
-
-/** The WebAssembly build (not the workers') breaks over property names with a quote, backslash or control character. */
-function hasAwkwardName(schema: unknown): boolean {
-  if (Array.isArray(schema)) return schema.some(hasAwkwardName);
-  if (!isRecord(schema)) return false;
-  const names = isRecord(schema.properties) ? Object.keys(schema.properties) : [];
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return names.some((name) => /["\\\u0000-\u001f]/.test(name)) || Object.values(schema).some(hasAwkwardName);
 }
 
 function refused(param: string, pointer: string, keyword: string, reason: string): AppError {

@@ -16,6 +16,7 @@ export interface StructuredRequest {
   json_schema?: unknown;
   tools?: unknown;
   tool_choice?: unknown;
+  parallel_tool_calls?: unknown;
 }
 
 export type Wanted =
@@ -139,6 +140,14 @@ function structuredOutputs(value: unknown): Wanted {
   const [kind] = kinds;
   if (kind === undefined) return { kind: 'json_object', param: `${param}.json_object` };
   return single(kind, `${param}.${kind}`, value[kind]);
+}
+
+/** The functions among the tools, which have been checked. */
+export function toolsOf(body: StructuredRequest): { name: string; parameters: unknown }[] {
+  return (body.tools as { function: { name: string; parameters?: unknown } }[]).map(({ function: fn }) => ({
+    name: fn.name,
+    parameters: fn.parameters,
+  }));
 }
 
 /** Whether the request lets the model call tools, and how. */

@@ -1,13 +1,9 @@
-/**
- * Checks a finished document against the customer's schema. ajv does the work; what could be made to run for long in it is replaced:
- * patterns run on the linear-time matcher, `uniqueItems` hashes instead of comparing all pairs, and formats are the 14 that the gate
- * knows. Schemas have passed `lint`, so their size is bounded.
- */
-
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+/** Checks a finished document against the customer's schema, with the code that `check-code.ts` wrote for it. */
+import { createRequire } from 'node:module';
+import { Script } from 'node:vm';
 import { fullFormats } from 'ajv-formats/dist/formats.js';
+import { type CheckCode, checkCode } from './check-code.ts';
 import { canonical } from './flat.ts';
-import { FORMATS } from './formats.ts';
 import { scanJson } from './json-scan.ts';
 import type { Schema } from './normalize.ts';
 import { linearRegex } from './regex-linear.ts';
@@ -23,51 +19,56 @@ export interface Violation {
 /** Looks at the whole text of an answer; undefined means valid. */
 export type DocumentCheck = (text: string) => Violation | undefined;
 
-function createAjv(): Ajv2020 {
-  const regExp = Object.assign(
-    (pattern: string) => {
-      const { test } = linearRegex(pattern);
-      // ajv tells compiled patterns apart by their text.
-      return { test, toString: () => `/${pattern}/` };
-    },
-    { code: 'linearRegex' },
-  );
-  const ajv = new Ajv2020({
-    strict: false,
-    validateSchema: false,
-    addUsedSchema: false,
-    logger: false,
-    ownProperties: true,
-    // Without it ajv nests one block per keyword: thousands of properties overflow the stack of the JavaScript parser.
-    allErrors: true,
-    inlineRefs: false,
-    loopRequired: 8,
-    multipleOfPrecision: 10,
-    code: { regExp: regExp as never },
-  });
-  for (const name of FORMATS.keys()) ajv.addFormat(name, (fullFormats as unknown as Record<string, never>)[name]!);
-  ajv.removeKeyword('uniqueItems');
-  ajv.addKeyword({
-    keyword: 'uniqueItems',
-    type: 'array',
-    schemaType: 'boolean',
-    validate: (unique: boolean, items: unknown[]) => !unique || new Set(items.map(canonical)).size === items.length,
-  });
-  return ajv;
+/** A function that ajv wrote: `errors` tells of its last call. */
+interface Validate {
+  (document: unknown): boolean;
+  errors?: { instancePath?: string; keyword?: string; message?: string }[] | null;
 }
 
-let ajv: Ajv2020 | undefined;
+const require = createRequire(import.meta.url);
+/** The parts of ajv that compiled code calls by name. Its own `equal` compares constructors: ours knows JSON alone. */
+const RUNTIME = new Map<string, unknown>([
+  ['ajv/dist/runtime/equal', { default: isSame }],
+  ['ajv/dist/runtime/ucs2length', require('ajv/dist/runtime/ucs2length')],
+]);
 
-/** Compiles a normalised schema into a check of documents. */
-export function compileCheck(schema: Schema): DocumentCheck {
-  ajv ??= createAjv();
-  const validate = ajv.compile(schema as object);
-  // The function keeps what it needs; ajv's own cache would keep every schema for ever.
-  ajv.removeSchema(schema as object);
+function runtimePart(name: string): unknown {
+  const part = RUNTIME.get(name);
+  if (part === undefined) throw new Error(`compiled check needs ${name}`);
+  return part;
+}
+
+/** A pattern's automaton is built when the first document needs it. */
+const lazyRegex = (pattern: string) => ({ test: (text: string) => linearRegex(pattern).test(text) });
+
+const allDifferent = (items: unknown[]) => new Set(items.map(canonical)).size === items.length;
+
+/** Deep equality of JSON values. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+    return a.every((each, i) => isSame(each, b[i]));
+  }
+  const entries = Object.entries(a);
+  if (entries.length !== Object.keys(b).length) return false;
+  return entries.every(([name, each]) => Object.hasOwn(b, name) && isSame(each, (b as Record<string, unknown>)[name]));
+}
+
+/** Makes the check of documents from its code: no compiling, V8's own form of it came along. */
+export function loadCheck({ code, cached }: CheckCode): DocumentCheck {
+  const script = new Script(code, cached === null ? {} : { cachedData: Buffer.from(cached) });
+  const validate = script.runInThisContext()(runtimePart, lazyRegex, fullFormats, allDifferent) as Validate;
   return (text) => checkJson(text, validate);
 }
 
-function checkJson(text: string, validate: ValidateFunction | undefined): Violation | undefined {
+/** Compiles a normalised schema into a check of documents, all in this thread. */
+export function compileCheck(schema: Schema): DocumentCheck {
+  return loadCheck(checkCode(schema));
+}
+
+function checkJson(text: string, validate: Validate | undefined): Violation | undefined {
   let document: unknown;
   try {
     document = JSON.parse(text);

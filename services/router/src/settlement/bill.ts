@@ -18,6 +18,8 @@ export interface Ending {
   /** Prompt tokens as the worker's tokenizer counts them, when it was asked (nobody else told). */
   tokenizedPrompt: number | null;
   abandonedTokens: number;
+  /** Tokens that were made twice when the answer went on at another worker. */
+  resumeTokens: number;
   /** Tokens of a first answer that broke its schema. */
   invalidTokens: number;
 }
@@ -75,14 +77,15 @@ function bill(ending: Ending, cachedTokens: number): Bill {
     cachedTokens: Math.min(cachedTokens, prompt.tokens),
     completionTokens,
     reasoningTokens: Math.min(counts.reasoningTokens, completionTokens),
-    source: unseen && ending.guessedTokens > 0 ? 'estimated' : prompt.source,
+    source: (unseen && ending.guessedTokens > 0) || counts.isGuess ? 'estimated' : prompt.source,
     absorbed: absorbedBy(ending),
   };
 }
 
-function absorbedBy({ abandonedTokens, invalidTokens }: Ending): Partial<Record<AbsorbedCause, number>> {
+function absorbedBy({ abandonedTokens, resumeTokens, invalidTokens }: Ending): Partial<Record<AbsorbedCause, number>> {
   return {
     ...(abandonedTokens > 0 ? { retry: abandonedTokens } : {}),
+    ...(resumeTokens > 0 ? { resume: resumeTokens } : {}),
     ...(invalidTokens > 0 ? { invalid_retry: invalidTokens } : {}),
   };
 }

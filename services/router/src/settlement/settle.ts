@@ -115,6 +115,7 @@ function endingOf(ctx: RequestContext): Ending {
     guessedTokens: ctx.guessedTokens,
     tokenizedPrompt: null,
     abandonedTokens: ctx.abandonedTokens,
+    resumeTokens: ctx.resumeTokens,
     invalidTokens: ctx.invalidTokens,
   };
 }

@@ -3,6 +3,7 @@
  * reaches a worker unless it was read and checked (facts/engines.md 5, facts/reliability.md 5).
  */
 import type { ChatRequest } from '../contract/request.ts';
+import type { Continuation } from '../relay/resume.ts';
 import type { EngineConstraint } from '../schema-gate/constraint.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 
@@ -13,6 +14,8 @@ export interface WorkerFields {
   requestId: string;
   /** Lower = sooner, 0 = as usual; workers that do not schedule by priority ignore it. */
   priority: number;
+  /** The assistant's answer so far, to be gone on with; absent: a new answer. */
+  continuation?: Continuation | null;
 }
 
 /** The parts that do not depend on the worker or on the output limit, written once per request. */
@@ -38,8 +41,15 @@ export function chatBody(
   dialect: EngineDialect,
 ): string {
   const sglang = dialect.engine === 'sglang';
-  let body = `{"model":${JSON.stringify(request.model)},"messages":${text.messages},"max_tokens":${maxTokens}`;
-  if (request.minTokens > 0) body += `,"min_tokens":${request.minTokens}`;
+  const from = fields.continuation ?? null;
+  const messages = from === null ? text.messages : continued(text.messages, from.message);
+  const minTokens = request.minTokens - (from?.givenTokens ?? 0);
+  let body = `{"model":${JSON.stringify(request.model)},"messages":${messages},"max_tokens":${maxTokens}`;
+  if (minTokens > 0) body += `,"min_tokens":${minTokens}`;
+  // vLLM refuses to continue a message and to begin one at once; SGLang knows one field of the two.
+  if (from !== null && from.message !== '') {
+    body += sglang ? ',"continue_final_message":true' : ',"add_generation_prompt":false,"continue_final_message":true';
+  }
   if (request.choices > 1) body += `,"n":${request.choices}`;
   const { sampling } = request;
   for (const name in sampling) {
@@ -61,12 +71,18 @@ export function chatBody(
   return `${body},"cache_salt":"${fields.cacheSalt}"}`;
 }
 
+/** The conversation with the assistant's unfinished message at its end. */
+function continued(messages: string, message: string): string {
+  if (message === '') return messages;
+  return `${messages.slice(0, -1)},{"role":"assistant","content":${JSON.stringify(message)}}]`;
+}
+
 /** The id of an answer, the same whichever engine makes it: vLLM puts `chatcmpl-` before X-Request-Id. */
 export function workerRequestId(requestId: string): string {
   return `chatcmpl-${requestId}`;
 }
 
-function sglangSampling(name: string, value: unknown): string {
+export function sglangSampling(name: string, value: unknown): string {
   // vLLM takes 0 and -1 for "no limit", SGLang -1 alone.
   if (name === 'top_k' && value === 0) return ',"top_k":-1';
   if (name === 'include_stop_str_in_output') return `,"no_stop_trim":${JSON.stringify(value)}`;

@@ -19,11 +19,11 @@ export class Pools {
   }
 
   /** Sends a generation. Time-outs are the relay's: undici's own are off. `requestId` becomes the worker's id. */
-  send(worker: string, body: string, requestId: string, sink: AnswerSink): Attempt {
+  send(worker: string, path: string, body: string, requestId: string, sink: AnswerSink): Attempt {
     const attempt = new Attempt(sink);
     this.pool(worker).dispatch(
       {
-        path: '/v1/chat/completions',
+        path,
         method: 'POST',
         headers: ['content-type', JSON_TYPE, 'x-request-id', requestId],
         body,

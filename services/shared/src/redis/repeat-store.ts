@@ -104,7 +104,8 @@ export class RepeatStore {
     const { bytesPerAnswer, ttlMs } = this.#limits;
     const what = [part?.index ?? -1, part?.text ?? '', progress, done ? 'done' : 'running'];
     const args = [ticket.digest, ticket.requestId, ticket.epoch, ...what, bytesPerAnswer, ttlMs];
-    return (await this.#run('append', this.#keys(ticket), args)) as 'kept' | 'dropped' | 'fenced';
+    const keys = [...this.#keys(ticket), bucketKeys(bucketOf(ticket.accountId, this.#buckets)).state];
+    return (await this.#run('append', keys, args)) as 'kept' | 'dropped' | 'fenced';
   }
 
   /** The request ended without anything to repeat: the next one under this key runs anew. */

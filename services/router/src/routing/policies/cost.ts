@@ -1,11 +1,12 @@
 import { crc32 } from '@tollgate/shared/domain/key';
 import { prefillMs, stepMs } from '../estimates.ts';
+import type { RoutingRequest, WorkerBook } from '../fleet-book.ts';
 import type { Policy } from '../policy.ts';
 
 /**
  * Ours: one predicted cost in milliseconds, smallest wins (after routing notes 6.3, refitted by `npm run study`):
  *
- *   cost = ( Q x (1 + queueStall x B) + P x (1 + regretFactor x rho + ownStall x B) + decodeFactor x E[out] x D ) x health
+ *   cost = ( Q x (1 + queueStall x B) + P x (1 + regretFactor x rho + ownStall x B) + decodeFactor x E[out] x D ) x health x start
  *
  * Q: prefill already queued on the worker. P: prefill of this prompt's part that the worker does not hold. B: requests
  * there, all of which a prefill stalls. rho: share of prompt tokens lately computed twice; when it is high, placement
@@ -24,6 +25,24 @@ export const COST_DEFAULTS: CostOptions = { queueStall: 0.5, regretFactor: 5, ow
 
 export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
   const { queueStall, regretFactor, ownStall, decodeFactor } = options;
+  const costOf = (
+    { promptTokens }: RoutingRequest,
+    worker: WorkerBook,
+    hit: number,
+    output: number,
+    regret: number,
+    nowMs: number,
+  ): number => {
+    const { estimate, running, decoding, heldTokens } = worker;
+    const own = prefillMs(estimate, promptTokens - hit, promptTokens);
+    const withUs = stepMs(estimate, decoding + 1, heldTokens + promptTokens);
+    const without = stepMs(estimate, decoding, heldTokens);
+    const ms =
+      worker.pendingPrefillMs * (1 + queueStall * running) +
+      own * (1 + regret + ownStall * running) +
+      decodeFactor * output * (withUs + decoding * (withUs - without));
+    return ms * worker.health.read(nowMs) * worker.start.factor(nowMs);
+  };
   return {
     name: 'cost',
     pick(request, book, candidates, { nowMs }) {
@@ -34,20 +53,16 @@ export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
       let best = candidates[0]!;
       let least = Number.POSITIVE_INFINITY;
       for (const worker of candidates) {
-        const { estimate, running, decoding, heldTokens } = worker;
-        const own = prefillMs(estimate, request.promptTokens - hits[worker.index]!, request.promptTokens);
-        const withUs = stepMs(estimate, decoding + 1, heldTokens + request.promptTokens);
-        const without = stepMs(estimate, decoding, heldTokens);
-        const cost =
-          (worker.pendingPrefillMs * (1 + queueStall * running) +
-            own * (1 + regret + ownStall * running) +
-            decodeFactor * output * (withUs + decoding * (withUs - without))) *
-          worker.health.read(nowMs);
+        const cost = costOf(request, worker, hits[worker.index]!, output, regret, nowMs);
         const tie = Math.abs(cost - least) <= Math.max(1, 0.02 * least);
         if (tie ? preferred(worker, best, first) : cost < least) best = worker;
         if (cost < least) least = cost;
       }
       return best;
+    },
+    costMs(request, book, worker, nowMs) {
+      const hit = book.hitTokens(request)[worker.index]!;
+      return costOf(request, worker, hit, book.expectedOutput(request), regretFactor * book.regret, nowMs);
     },
   };
 }

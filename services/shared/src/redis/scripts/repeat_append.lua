@@ -1,8 +1,9 @@
 --- Adds a sealed part to the answer kept under an Idempotency-Key, or just says that its router is alive. Repeating a
---- call is safe: a part that is there already is not added again. An answer above its limit is dropped, not cut.
---- KEYS: entry parts index sizes
+--- call is safe: a part that is there already is not added again. An answer above its limit is dropped, not cut; so is
+--- every answer while memory is short: admissions need it more.
+--- KEYS: entry parts index sizes state
 --- ARGV: 1 digest of the entry, 2 request id, 3 epoch, 4 index of the part (-1 = none), 5 part, 6 progress, 7 state after this ('running'|'done'), 8 bytes kept per answer, 9 ttl ms
---- RETURNS: 'kept' | 'dropped' (above the limit) | 'fenced' (another router owns it, or it is gone)
+--- RETURNS: 'kept' | 'dropped' | 'fenced' (another router owns it, or it is gone)
 --- @include server
 local known = redis.call('HMGET', KEYS[1], 'st', 'req', 'epoch', 'bytes')
 if known[1] == 'dropped' and known[2] == ARGV[2] then return 'dropped' end
@@ -14,7 +15,7 @@ local now_ms = read_clock()
 local index = tonumber(ARGV[4])
 if index >= 0 and redis.call('LLEN', KEYS[2]) == index then
   local bytes = redis.call('HINCRBY', KEYS[1], 'bytes', #ARGV[5])
-  if bytes > tonumber(ARGV[8]) then
+  if bytes > tonumber(ARGV[8]) or redis.call('HGET', KEYS[5], 'full') == '1' then
     redis.call('HSET', KEYS[1], 'st', 'dropped')
     redis.call('DEL', KEYS[2])
     local size = redis.call('HGET', KEYS[4], ARGV[1])
