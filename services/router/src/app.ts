@@ -49,11 +49,11 @@ import { Watch } from './relay/watch.ts';
 import { RECORDING_DEFAULTS } from './repeats/recording.ts';
 import { createRepeats } from './repeats/repeats.ts';
 import { createSeal } from './repeats/seal.ts';
+import { RunningRequest } from './running-request.ts';
 import { GrammarCompilerPool } from './schema-gate/compiler.ts';
 import { SchemaGate } from './schema-gate/gate.ts';
-import { beatOf } from './settlement/beat.ts';
-import { Heartbeats, type LiveHold } from './settlement/heartbeats.ts';
 import type { ServiceName } from './service-paths.ts';
+import { Heartbeats } from './settlement/heartbeats.ts';
 import { Settlement } from './settlement/settle.ts';
 import { Voids } from './settlement/voids.ts';
 import { Running } from './shutdown.ts';
@@ -85,7 +85,14 @@ export interface RunningRouter {
   /** For tests and `/readyz`. */
   readiness(): { ready: boolean; reasons: string[] };
   /** Figures that must return to 0. */
-  counters(): { running: number; queued: number; heldBeats: number; unconfirmed: number; pendingVoids: number; workers: number[] };
+  counters(): {
+    running: number;
+    queued: number;
+    heldBeats: number;
+    unconfirmed: number;
+    pendingVoids: number;
+    workers: number[];
+  };
   /** Other routers that are heard, and their requests in this one's books. */
   others(): { routers: number; inFlight: number };
   /** How far prefix hits were predicted from what the workers reported: mean difference in points of the prompt. */
@@ -342,7 +349,6 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   let draining = false;
   const countPrompt = (ctx: RequestContext) => countPromptTokens(ctx, pools, TOKENIZE_TIMEOUT_MS);
   const settlement = new Settlement({ spool, voids, clock, logger, metrics, countPrompt });
-  const holds = new Map<RequestContext, LiveHold>();
   const cacheSalt = cacheSalts(config.TOLLGATE_KEY_PEPPER);
   const readiness = () => {
     const reasons: string[] = [];
@@ -391,9 +397,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         const { requestId: id, promptBytes } = ctx;
         const { accountId } = ctx.key!;
         const asked = { id, model: ctx.model!.id, accountId, text: ctx.text!, promptBytes, maxOutputTokens };
-        return fleet.expectedFirstTokenMs(
-          fleet.route({ ...asked, salt: cacheSalt(accountId) }, ctx.generation!),
-        );
+        return fleet.expectedFirstTokenMs(fleet.route({ ...asked, salt: cacheSalt(accountId) }, ctx.generation!));
       },
     },
     ready: readiness,
@@ -443,23 +447,12 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         settle: (ctx) => settlement.settle(ctx),
         terms,
         begun(ctx, stop) {
-          running.stoppable(ctx, stop);
-          const hold: LiveHold = {
-            accountId: ctx.admission!.intent.accountId,
-            beat: () => beatOf(ctx),
-            cut: () => stop('hold_lost'),
-          };
-          holds.set(ctx, hold);
-          heartbeats.add(hold);
+          ctx.running = new RunningRequest(ctx, stop, running, heartbeats);
         },
       },
       closed(ctx) {
-        const hold = holds.get(ctx);
-        if (hold) {
-          heartbeats.remove(hold);
-          holds.delete(ctx);
-        }
-        running.leave(ctx);
+        ctx.running?.end();
+        running.leave();
         const durationMs = clock.monotonicMs() - ctx.startedMs;
         metrics.closed(ctx, durationMs);
         logRequest(ctx, durationMs);

@@ -88,6 +88,8 @@ export class RequestContext {
   /** Given once the bill is safe. */
   settlement: Promise<void> | null = null;
   amountNusd: bigint | null = null;
+  /** From the first dispatch on: its places on the lists of what runs. */
+  running: { end(): void } | null = null;
 
   constructor(
     requestId: RequestId,

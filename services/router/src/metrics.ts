@@ -65,6 +65,7 @@ export class RouterMetrics
   private readonly spoolFsyncFailed: Counter;
   private readonly byModel = new Map<string, ModelMetrics>();
   private readonly byEnd = new Map<string, { inc(): void }>();
+  private readonly byAttempt = new Map<string, { inc(): void }>();
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -165,7 +166,13 @@ export class RouterMetrics
   }
 
   attempt(worker: string, result: string): void {
-    this.attempts.inc({ worker, result });
+    const name = `${result} ${worker}`;
+    let child = this.byAttempt.get(name);
+    if (child === undefined) {
+      child = this.attempts.labels({ worker, result });
+      this.byAttempt.set(name, child);
+    }
+    child.inc();
   }
 
   retried(reason: string): void {

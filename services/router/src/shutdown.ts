@@ -1,10 +1,11 @@
 /** Requests under way, so that a stop can wait for them and, at its deadline, end them. */
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Stop } from './relay/deliver.ts';
+import { Roster, type Seat } from './roster.ts';
 
 export class Running {
   private count = 0;
-  private readonly stops = new Map<object, Stop>();
+  private readonly stops = new Roster<Stop>();
   private readonly clock: Clock;
   /** No new request is taken. */
   closed = false;
@@ -18,13 +19,12 @@ export class Running {
   }
 
   /** The request can be ended from outside from now on. */
-  stoppable(request: object, stop: Stop): void {
-    this.stops.set(request, stop);
+  stoppable(stop: Stop): Seat<Stop> {
+    return this.stops.add(stop);
   }
 
-  leave(request: object): void {
+  leave(): void {
     this.count--;
-    this.stops.delete(request);
   }
 
   get size(): number {
@@ -35,7 +35,7 @@ export class Running {
   async finish(patienceMs: number, afterMs: number): Promise<number> {
     await this.waitUntilEmpty(patienceMs);
     const cut = this.count;
-    for (const stop of this.stops.values()) stop('drained');
+    for (const stop of this.stops) stop('drained');
     await this.waitUntilEmpty(afterMs);
     return cut;
   }

@@ -4,6 +4,7 @@ import type { AppError } from '@tollgate/shared/domain/errors';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { RequestContext } from '../context.ts';
 import type { Ticket } from '../fleet/worker.ts';
+import type { Seat } from '../roster.ts';
 import type { AnswerSink, Attempt } from '../upstream/attempt.ts';
 import { isConnectError } from '../upstream/attempt.ts';
 import {
@@ -15,7 +16,7 @@ import {
   type WorkerFailure,
 } from '../upstream/failure.ts';
 import type { ClientSide } from './client-side.ts';
-import type { Watch } from './watch.ts';
+import type { Watch, Watched } from './watch.ts';
 
 /** How an attempt ended. */
 export type AttemptEnd =
@@ -83,6 +84,7 @@ export abstract class Relay implements AnswerSink {
   private refusedBytes = 0;
   private readonly refusedChunks: Buffer[] = [];
   private lingerFromMs: number | null = null;
+  private readonly watched: Seat<Watched>;
 
   constructor(parts: RelayParts) {
     this.parts = parts;
@@ -91,7 +93,7 @@ export abstract class Relay implements AnswerSink {
     this.end = new Promise((resolve) => {
       this.resolveEnd = resolve;
     });
-    parts.watch.add(this);
+    this.watched = parts.watch.add(this);
   }
 
   /** The attempt that feeds this relay; it may already have failed. */
@@ -118,14 +120,14 @@ export abstract class Relay implements AnswerSink {
   }
 
   ended(_attempt: Attempt): void {
-    this.parts.watch.remove(this);
+    this.watched.leave();
     if (this.finished) return;
     if (this.refusedStatus === 0) this.answerEnded();
     else this.finish(this.readRefusal());
   }
 
   failed(_attempt: Attempt, error: Error): void {
-    this.parts.watch.remove(this);
+    this.watched.leave();
     if (this.finished) return;
     this.connectionLost(isConnectError(error) ? 'connect' : 'cut', error.message);
   }
@@ -195,7 +197,7 @@ export abstract class Relay implements AnswerSink {
   protected drop(): void {
     this.attempt?.abort();
     this.parts.aborted();
-    this.parts.watch.remove(this);
+    this.watched.leave();
   }
 
   private readRefusal(): AttemptEnd {

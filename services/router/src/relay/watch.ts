@@ -1,12 +1,13 @@
 /** One timer for all running requests: their clocks are looked at some times a second, instead of a timer each. */
 import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
+import { Roster, type Seat } from '../roster.ts';
 
 export interface Watched {
   check(nowMs: number): void;
 }
 
 export class Watch {
-  private readonly watched = new Set<Watched>();
+  private readonly watched = new Roster<Watched>();
   private readonly clock: Clock;
   private timer: Timer | null = null;
 
@@ -22,12 +23,8 @@ export class Watch {
     this.timer?.cancel();
   }
 
-  add(entry: Watched): void {
-    this.watched.add(entry);
-  }
-
-  remove(entry: Watched): void {
-    this.watched.delete(entry);
+  add(entry: Watched): Seat<Watched> {
+    return this.watched.add(entry);
   }
 
   get size(): number {

@@ -36,8 +36,7 @@ const hold = (id: string, cut: () => void = () => {}): LiveHold => ({
 describe('a running request', () => {
   test('is renewed soon after dispatch, then every 10 s, all of a bucket in one call', async () => {
     const [a, b] = [hold('a'), hold('b')];
-    beats.add(a);
-    beats.add(b);
+    const kepts = [beats.add(a), beats.add(b)];
     await clock.advance(100);
     expect(sent).toEqual([['a', 'b']]);
     await clock.advance(19_900);
@@ -46,17 +45,14 @@ describe('a running request', () => {
       ['a', 'b'],
       ['a', 'b'],
     ]);
-    beats.remove(a);
-    beats.remove(b);
+    for (const kept of kepts) kept.leave();
     await clock.advance(30_000);
     expect(sent).toHaveLength(3);
     expect(beats.live).toBe(0);
   });
 
   test('that ends within the first batch costs no call', async () => {
-    const short = hold('a');
-    beats.add(short);
-    beats.remove(short);
+    beats.add(hold('a')).leave();
     await clock.advance(1_000);
     expect(sent.flat()).toEqual([]);
   });

@@ -7,6 +7,7 @@ import { bucketOf } from '@tollgate/shared/redis/keys';
 import type { Beat, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
 import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
+import { Roster } from '../roster.ts';
 
 export interface LiveHold {
   readonly accountId: string;
@@ -14,6 +15,24 @@ export interface LiveHold {
   beat(): Beat;
   /** The hold could not be renewed for so long that the reaper may free it soon: the stream must end. */
   cut(): void;
+}
+
+/** One hold from its dispatch to its end. */
+class Kept {
+  readonly hold: LiveHold;
+  /** Monotonic time of the last beat that Redis took; for new ones that of their admission. */
+  renewedMs: number;
+  private readonly seats: readonly { leave(): void }[];
+
+  constructor(hold: LiveHold, nowMs: number, rosters: readonly Roster<Kept>[]) {
+    this.hold = hold;
+    this.renewedMs = nowMs;
+    this.seats = rosters.map((roster) => roster.add(this));
+  }
+
+  leave(): void {
+    for (const seat of this.seats) seat.leave();
+  }
 }
 
 export interface HeartbeatOptions {
@@ -26,9 +45,9 @@ export interface HeartbeatOptions {
 export type HeartbeatPort = Pick<MoneyScripts, 'heartbeat' | 'bucketCount'>;
 
 export class Heartbeats {
-  /** Monotonic time of the last beat that Redis took; for new ones that of their admission. */
-  private readonly renewedMs = new Map<LiveHold, number>();
-  private fresh: LiveHold[] = [];
+  private readonly kept = new Roster<Kept>();
+  /** Those that had no beat yet. */
+  private fresh = new Roster<Kept>();
   private readonly options: HeartbeatOptions;
   private readonly port: HeartbeatPort;
   private readonly clock: Clock;
@@ -53,57 +72,53 @@ export class Heartbeats {
   }
 
   get live(): number {
-    return this.renewedMs.size;
+    return this.kept.size;
   }
 
-  add(hold: LiveHold): void {
-    this.renewedMs.set(hold, this.clock.monotonicMs());
-    this.fresh.push(hold);
+  /** What is returned ends it; idempotent. */
+  add(hold: LiveHold): { leave(): void } {
     this.freshTimer ??= this.clock.setTimeout(() => this.beatFresh(), this.options.firstWithinMs).unref();
-  }
-
-  remove(hold: LiveHold): void {
-    this.renewedMs.delete(hold);
+    return new Kept(hold, this.clock.monotonicMs(), [this.kept, this.fresh]);
   }
 
   async beatAll(): Promise<void> {
-    await this.send([...this.renewedMs.keys()]);
+    await this.send([...this.kept]);
     const nowMs = this.clock.monotonicMs();
-    for (const [hold, renewedMs] of this.renewedMs) {
-      if (nowMs - renewedMs < this.options.giveUpAfterMs) continue;
-      this.renewedMs.delete(hold);
-      hold.cut();
+    for (const kept of this.kept) {
+      if (nowMs - kept.renewedMs < this.options.giveUpAfterMs) continue;
+      kept.leave();
+      kept.hold.cut();
     }
   }
 
   private beatFresh(): void {
     this.freshTimer = null;
-    const holds = this.fresh.filter((hold) => this.renewedMs.has(hold));
-    this.fresh = [];
-    void this.send(holds);
+    const fresh = [...this.fresh];
+    this.fresh = new Roster();
+    void this.send(fresh);
   }
 
-  private async send(holds: readonly LiveHold[]): Promise<void> {
-    const byBucket = new Map<number, LiveHold[]>();
-    for (const hold of holds) {
-      const bucket = bucketOf(hold.accountId, this.port.bucketCount);
+  private async send(holds: readonly Kept[]): Promise<void> {
+    const byBucket = new Map<number, Kept[]>();
+    for (const kept of holds) {
+      const bucket = bucketOf(kept.hold.accountId, this.port.bucketCount);
       const list = byBucket.get(bucket);
-      if (list) list.push(hold);
-      else byBucket.set(bucket, [hold]);
+      if (list) list.push(kept);
+      else byBucket.set(bucket, [kept]);
     }
     await Promise.all([...byBucket].map(([bucket, list]) => this.sendBucket(bucket, list)));
   }
 
-  private async sendBucket(bucket: number, holds: readonly LiveHold[]): Promise<void> {
+  private async sendBucket(bucket: number, holds: readonly Kept[]): Promise<void> {
     try {
       await this.port.heartbeat(
         bucket,
-        holds.map((hold) => hold.beat()),
+        holds.map(({ hold }) => hold.beat()),
       );
       const nowMs = this.clock.monotonicMs();
       // A hold that Redis calls resolved was reaped in our absence: the stream goes on, our record replaces the
       // reaper's (MONEY.md 2.7), so it counts as renewed.
-      for (const hold of holds) if (this.renewedMs.has(hold)) this.renewedMs.set(hold, nowMs);
+      for (const kept of holds) kept.renewedMs = nowMs;
     } catch (error) {
       this.logger.warn({ err: error, bucket, holds: holds.length }, 'heartbeat failed');
     }
