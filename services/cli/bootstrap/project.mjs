@@ -116,7 +116,8 @@ function newestChange(folder) {
 export function needsBuild(root = projectRoot) {
   const services = join(root, 'services');
   for (const name of readdirSync(services)) {
-    if (!existsSync(join(services, name, 'tsconfig.json'))) continue;
+    // The dashboard is no program of Node: Vite builds it (dashboard.mjs), tsc only checks it.
+    if (name === 'dashboard' || !existsSync(join(services, name, 'tsconfig.json'))) continue;
     const info = join(services, name, 'dist', '.tsbuildinfo');
     if (!existsSync(info)) return true;
     const builtMs = statSync(info).mtimeMs;

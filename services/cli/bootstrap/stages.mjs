@@ -1,6 +1,7 @@
 // @ts-check
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { ensureDashboard } from './dashboard.mjs';
 import { ensureRedis, REDIS_HELP } from './debian.mjs';
 import {
   become,
@@ -16,12 +17,16 @@ import { Stop } from './say.mjs';
 /** Commands that need a Redis server program on this machine unless REDIS_URL is set. */
 const NEEDS_REDIS = new Set(['dev', 'bench']);
 
+/** Commands that serve the dashboard. */
+const NEEDS_DASHBOARD = new Set(['dev']);
+
 /** Installs, builds and finds what is missing, then runs the command line. @param {string[]} args */
 export async function prepareAndRun(args) {
   checkNodeVersion();
   await ensureInstalled();
   const node = serviceNode();
   await ensureBuilt(node);
+  if (NEEDS_DASHBOARD.has(args[0] ?? '') && !args.includes('--help')) await ensureDashboard(node);
   const wantsRedis = NEEDS_REDIS.has(args[0] ?? '') && !process.env.REDIS_URL && !args.includes('--help');
   if (wantsRedis && !ensureRedis()) throw new Stop(REDIS_HELP);
   return become(node, [cliMain(), ...args]);

@@ -1,0 +1,155 @@
+/** Every address of the dashboard. Filters are part of it, and validated; screens load when first visited. */
+
+import type { QueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+  useNavigate,
+} from '@tanstack/react-router';
+import { meQuery, queryClient } from '../api/queries.ts';
+import { compactSearch, textIn } from '../lib/search.ts';
+import { requestsSearch } from '../screens/requests/filter.ts';
+import { usageSearch } from '../screens/usage/filter.ts';
+import { ErrorNote, PageBody, Skeleton } from '../ui/parts.tsx';
+import { NoOrganisation } from './no-organisation.tsx';
+import { CrashPage, NotFoundPage } from './outcomes.tsx';
+import { SessionProvider } from './session.tsx';
+import { Shell } from './shell.tsx';
+
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  component: Outlet,
+  notFoundComponent: NotFoundPage,
+  errorComponent: ({ error }) => <CrashPage error={error} />,
+});
+
+const page = <const P extends string>(path: P, load: () => Promise<{ default: React.ComponentType }>) =>
+  createRoute({ getParentRoute: () => root, path, component: lazyRouteComponent(load) });
+
+const open = [
+  createRoute({
+    getParentRoute: () => root,
+    path: '/sign-in',
+    validateSearch: (search: Record<string, unknown>): { next?: string | undefined; error?: string | undefined } =>
+      compactSearch({ next: textIn(search, 'next', 1000), error: textIn(search, 'error', 60) }),
+    component: lazyRouteComponent(() => import('../screens/sign-in/sign-in.tsx')),
+  }),
+  page('/register', () => import('../screens/sign-in/register.tsx')),
+  page('/claim', () => import('../screens/sign-in/claim.tsx')),
+  page('/invite', () => import('../screens/sign-in/invite.tsx')),
+  page('/status', () => import('../screens/status/status.tsx')),
+];
+
+function SignedIn() {
+  const me = useQuery(meQuery);
+  const navigate = useNavigate();
+  if (me.data === undefined) {
+    return me.error ? (
+      <PageBody title="Tollgate">
+        <ErrorNote error={me.error} retry={() => void me.refetch()} />
+      </PageBody>
+    ) : (
+      <Skeleton className="m-8 h-64" />
+    );
+  }
+  if (me.data === null) {
+    // The session ended while the page was open.
+    void navigate({ to: '/sign-in', search: { next: location.pathname + location.search } });
+    return null;
+  }
+  return (
+    <SessionProvider me={me.data} none={<NoOrganisation me={me.data} />}>
+      <Shell>
+        <Outlet />
+      </Shell>
+    </SessionProvider>
+  );
+}
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: 'signed-in',
+  component: SignedIn,
+  beforeLoad: async ({ context, location }) => {
+    const me = await context.queryClient.ensureQueryData(meQuery).catch(() => undefined);
+    if (me === null) {
+      throw redirect({ to: '/sign-in', search: location.href === '/' ? {} : { next: location.href } });
+    }
+  },
+});
+
+const inside = <const P extends string>(path: P, load: () => Promise<{ default: React.ComponentType }>) =>
+  createRoute({
+    getParentRoute: () => signedIn,
+    path,
+    component: lazyRouteComponent(load),
+    notFoundComponent: NotFoundPage,
+    errorComponent: ({ error }) => <CrashPage error={error} />,
+  });
+
+const organisation = [
+  inside('/', () => import('../screens/home/home.tsx')),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/keys',
+    validateSearch: (search: Record<string, unknown>): { create?: true; q?: string } => ({
+      ...(search.create ? { create: true as const } : {}),
+      ...(textIn(search, 'q') ? { q: textIn(search, 'q')! } : {}),
+    }),
+    component: lazyRouteComponent(() => import('../screens/keys/keys.tsx')),
+  }),
+  inside('/keys/$keyId', () => import('../screens/keys/key-page.tsx')),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/usage',
+    validateSearch: usageSearch,
+    component: lazyRouteComponent(() => import('../screens/usage/usage.tsx')),
+  }),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/requests',
+    validateSearch: requestsSearch,
+    component: lazyRouteComponent(() => import('../screens/requests/requests.tsx')),
+  }),
+  inside('/requests/$requestId', () => import('../screens/requests/request-page.tsx')),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/credits',
+    validateSearch: (search: Record<string, unknown>): { payment?: string } =>
+      textIn(search, 'payment', 60) ? { payment: textIn(search, 'payment', 60)! } : {},
+    component: lazyRouteComponent(() => import('../screens/credits/credits.tsx')),
+  }),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/playground',
+    validateSearch: (search: Record<string, unknown>): { model?: string } =>
+      textIn(search, 'model') ? { model: textIn(search, 'model')! } : {},
+    component: lazyRouteComponent(() => import('../screens/playground/playground.tsx')),
+  }),
+  inside('/models', () => import('../screens/models/models.tsx')),
+  inside('/limits', () => import('../screens/limits/limits.tsx')),
+  inside('/reference', () => import('../screens/reference/reference.tsx')),
+  inside('/team', () => import('../screens/team/team.tsx')),
+  inside('/webhooks', () => import('../screens/webhooks/webhooks.tsx')),
+  inside('/security', () => import('../screens/security/security.tsx')),
+];
+
+const routeTree = root.addChildren([...open, signedIn.addChildren([...organisation])]);
+
+export const router = createRouter({
+  routeTree,
+  context: { queryClient },
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+  defaultPendingComponent: () => <Skeleton className="m-8 h-64" />,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

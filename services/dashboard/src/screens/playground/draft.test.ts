@@ -1,0 +1,36 @@
+import { describe, expect, test } from '@jest/globals';
+import { lintSchema } from '../../lib/json/schema-lint.ts';
+import { bodyOf, draftFromHash, draftToHash, EMPTY_DRAFT, PRESETS } from './draft.ts';
+
+describe('playground draft', () => {
+  test('a shared address gives the same draft, whatever the alphabet', () => {
+    const draft = { ...EMPTY_DRAFT, model: 'org/m', system: 'Grüß Gott 👋', structured: true };
+    expect(draftFromHash(`#${draftToHash(draft)}`)).toEqual(draft);
+    expect(draftToHash(draft)).toMatch(/^[\w-]+$/);
+  });
+
+  test('an address that is no draft is none, and a strange one is made harmless', () => {
+    expect(draftFromHash('#not base64 at all!')).toBeNull();
+    expect(draftFromHash('')).toBeNull();
+    const odd = btoa(JSON.stringify({ model: 5, messages: [{ role: 'system', content: 'x' }, 7], structured: 'yes' }));
+    expect(draftFromHash(odd)).toMatchObject({ model: '', messages: EMPTY_DRAFT.messages, structured: false });
+  });
+
+  test('the request holds what was filled in and nothing else', () => {
+    expect(bodyOf({ ...EMPTY_DRAFT, model: 'm', maxTokens: '', messages: [{ role: 'user', content: 'hi' }] })).toEqual({
+      model: 'm',
+      messages: [{ role: 'user', content: 'hi' }],
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    const body = bodyOf({ ...EMPTY_DRAFT, model: 'm', system: 's', temperature: '0.2', structured: true });
+    expect(body).toMatchObject({ temperature: 0.2, max_tokens: 400, response_format: { type: 'json_schema' } });
+    expect(() => bodyOf({ ...EMPTY_DRAFT, structured: true, schema: '{' })).toThrow(SyntaxError);
+  });
+
+  test('the schemas of the presets have no findings', () => {
+    for (const { draft } of PRESETS) {
+      if (draft.schema) expect(lintSchema(draft.schema, { strict: true })).toEqual([]);
+    }
+  });
+});

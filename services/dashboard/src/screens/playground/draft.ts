@@ -1,0 +1,143 @@
+/** What somebody composes in the playground, and the request made from it. */
+import type { Search } from '../../lib/search.ts';
+
+export interface Message {
+  role: 'user' | 'assistant';
+  content: string;
+}
+
+export interface Draft {
+  model: string;
+  system: string;
+  messages: Message[];
+  temperature: string;
+  maxTokens: string;
+  /** JSON Schema text of the answer; used when `structured`. */
+  schema: string;
+  structured: boolean;
+  strict: boolean;
+}
+
+export const SAMPLE_SCHEMA = JSON.stringify(
+  {
+    type: 'object',
+    properties: {
+      name: { type: 'string', maxLength: 40 },
+      population: { type: 'integer', minimum: 0 },
+      sights: { type: 'array', items: { type: 'string', maxLength: 40 }, minItems: 1, maxItems: 3 },
+    },
+    required: ['name', 'population', 'sights'],
+    additionalProperties: false,
+  },
+  null,
+  2,
+);
+
+export const EMPTY_DRAFT: Draft = {
+  model: '',
+  system: '',
+  messages: [{ role: 'user', content: '' }],
+  temperature: '',
+  maxTokens: '400',
+  schema: SAMPLE_SCHEMA,
+  structured: false,
+  strict: true,
+};
+
+export const PRESETS: readonly { name: string; draft: Partial<Draft> }[] = [
+  {
+    name: 'Say hello',
+    draft: { system: '', messages: [{ role: 'user', content: 'Say hello in three languages.' }], structured: false },
+  },
+  {
+    name: 'A city as JSON',
+    draft: {
+      system: 'Answer only with the JSON document.',
+      messages: [{ role: 'user', content: 'Describe Vienna.' }],
+      schema: SAMPLE_SCHEMA,
+      structured: true,
+      strict: true,
+    },
+  },
+  {
+    name: 'Sort a complaint',
+    draft: {
+      system: 'Classify the message.',
+      messages: [{ role: 'user', content: 'The parcel came two weeks late and the box was wet.' }],
+      schema: JSON.stringify(
+        {
+          type: 'object',
+          properties: {
+            topic: { enum: ['delivery', 'quality', 'payment', 'other'] },
+            urgent: { type: 'boolean' },
+          },
+          required: ['topic', 'urgent'],
+          additionalProperties: false,
+        },
+        null,
+        2,
+      ),
+      structured: true,
+      strict: true,
+    },
+  },
+];
+
+/** Body of `POST /v1/chat/completions`. @throws SyntaxError when the schema is no JSON */
+export function bodyOf(draft: Draft): Record<string, unknown> {
+  const messages = [
+    ...(draft.system.trim() === '' ? [] : [{ role: 'system', content: draft.system }]),
+    ...draft.messages.filter(({ content }) => content !== ''),
+  ];
+  const temperature = Number(draft.temperature);
+  const maxTokens = Number(draft.maxTokens);
+  return {
+    model: draft.model,
+    messages,
+    ...(draft.maxTokens.trim() !== '' && Number.isFinite(maxTokens) ? { max_tokens: maxTokens } : {}),
+    ...(draft.temperature.trim() !== '' && Number.isFinite(temperature) ? { temperature } : {}),
+    ...(draft.structured
+      ? {
+          response_format: {
+            type: 'json_schema',
+            json_schema: { name: 'answer', strict: draft.strict, schema: JSON.parse(draft.schema) as unknown },
+          },
+        }
+      : {}),
+    stream: true,
+    stream_options: { include_usage: true },
+  };
+}
+
+/** A draft for the address after `#`: nothing of it reaches a server. */
+export function draftToHash(draft: Draft): string {
+  const bytes = new TextEncoder().encode(JSON.stringify(draft));
+  let binary = '';
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+}
+
+/** The draft of such an address, or null when it is none. */
+export function draftFromHash(hash: string): Draft | null {
+  try {
+    const binary = atob(hash.replace(/^#/, '').replace(/-/g, '+').replace(/_/g, '/'));
+    const found = JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)))) as Search;
+    const text = (name: keyof Draft) =>
+      typeof found[name] === 'string' ? (found[name] as string) : String(EMPTY_DRAFT[name]);
+    const messages = (Array.isArray(found.messages) ? (found.messages as Search[]) : []).flatMap(({ role, content }) =>
+      (role === 'user' || role === 'assistant') && typeof content === 'string' ? [{ role, content } as Message] : [],
+    );
+    return {
+      model: text('model'),
+      system: text('system'),
+      messages: messages.length > 0 ? messages : EMPTY_DRAFT.messages,
+      temperature: text('temperature'),
+      maxTokens: text('maxTokens'),
+      schema: text('schema'),
+      structured: found.structured === true,
+      strict: found.strict !== false,
+    };
+  } catch {
+    return null;
+  }
+}

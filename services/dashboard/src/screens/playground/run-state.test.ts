@@ -1,0 +1,34 @@
+import { expect, test } from '@jest/globals';
+import { IDLE, onChunk, type Run } from './run-state.ts';
+
+const chunk = (delta: object, rest: object = {}) =>
+  JSON.stringify({ choices: [{ delta, finish_reason: null }], ...rest });
+const fold = (...data: string[]): Run =>
+  data.reduce((run, one, index) => onChunk(run, one, 100 * (index + 1)), { ...IDLE, startMs: 50 });
+
+test('the first token counts from sending, an empty first delta does not', () => {
+  const run = fold(chunk({ role: 'assistant', content: '' }), chunk({ content: 'a' }), chunk({ content: 'b' }));
+  expect(run).toMatchObject({ text: 'ab', pieces: 2, firstTokenMs: 150, elapsedMs: 250, state: 'streaming' });
+});
+
+test('thinking is kept apart from the answer', () => {
+  expect(fold(chunk({ reasoning_content: 'hm' }), chunk({ content: 'a' }))).toMatchObject({
+    reasoning: 'hm',
+    text: 'a',
+  });
+});
+
+test('usage comes in a chunk without choices, and the stream is whole only after its last word', () => {
+  const usage = { prompt_tokens: 3, completion_tokens: 1 };
+  const run = fold(chunk({ content: 'a' }), JSON.stringify({ choices: [], usage }));
+  expect(run).toMatchObject({ usage, state: 'streaming' });
+  expect(onChunk(run, '[DONE]', 900)).toMatchObject({ state: 'done', text: 'a' });
+});
+
+test('an error event ends the run and keeps what was written', () => {
+  const run = fold(
+    chunk({ content: 'a' }),
+    JSON.stringify({ error: { message: 'gone', code: 'worker_stream_broken' } }),
+  );
+  expect(run).toMatchObject({ state: 'failed', text: 'a', error: { message: 'gone', code: 'worker_stream_broken' } });
+});
