@@ -3,10 +3,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { parseVerdict } from '@tollgate/shared/contracts/money';
 import { LeaseStore } from '@tollgate/shared/db/lease-store';
 import { LedgerStore } from '@tollgate/shared/db/ledger-store';
+import type { AccountId, LeaseId } from '@tollgate/shared/domain/ids';
 import { bucketKeys } from '@tollgate/shared/redis/keys';
+import { type LeaseRead, type MoneyClient, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { systemClock } from '@tollgate/shared/runtime/clock';
+import { createLogger } from '@tollgate/shared/runtime/logger';
+import { createRegistry } from '@tollgate/shared/runtime/metrics';
+import { systemRandom } from '@tollgate/shared/runtime/random';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import type { Metering } from '../../services/metering/src/app.ts';
+import { LeaseDesk } from '../../services/metering/src/keeper/lease-desk.ts';
+import { createMetrics } from '../../services/metering/src/metrics.ts';
 import {
+  BUCKETS,
   bucketNumber,
   newRequest,
   priceOf,
@@ -146,6 +155,51 @@ describe('a Postgres that crashes', () => {
 });
 
 describe('verdicts', () => {
+  test('what comes back while a need is answered is counted once: credit and returned are of one moment', async () => {
+    const who = await world.account(10n * USD);
+    const leases = new LeaseStore(world.db);
+    const redis = world.redis.connect();
+    let between = async () => {};
+    class Interrupted extends MoneyScripts {
+      override async readLease(account: AccountId): Promise<LeaseRead> {
+        const read = await super.readLease(account);
+        await between();
+        return read;
+      }
+    }
+    const scripts = new Interrupted(redis as unknown as MoneyClient, BUCKETS);
+    const desk = new LeaseDesk({
+      db: world.db,
+      redis,
+      scripts,
+      clock: systemClock,
+      random: systemRandom,
+      logger: createLogger({ service: 'test', level: 'silent' }),
+      metrics: createMetrics(createRegistry('test', '0')),
+      options: { leaseMs: 60_000, minLeaseNusd: USD, createWindowMs: 5_000, verdictTtlMs: 5_000, standalone: true },
+    });
+    expect(await desk.serve(who.account, 2n * USD)).toBe('covered');
+    const [row] = await leasesOf(who);
+    // Nothing more is granted to a frozen account: the answer is a verdict.
+    await world.db.updateTable('accounts').set({ status: 'frozen' }).where('id', '=', who.account).execute();
+    // Another keeper takes a part back after this one has read the row and the lease.
+    between = async () => {
+      between = async () => {};
+      const { lease } = await scripts.reclaim({
+        accountId: who.account,
+        leaseId: row!.id as LeaseId,
+        history: row!.history,
+        returnedNusd: USD,
+      });
+      await leases.bookReturned(who.account, row!.id, lease!.returnedNusd);
+    };
+    expect(await desk.serve(who.account, 20n * USD)).toBe('short');
+    const text = await world.redis.client.hget(bucketKeys(bucketNumber(who.account)).verdict(who.account), 'text');
+    const verdict = parseVerdict(text!);
+    expect(verdict.returnedNusd).toBe(USD);
+    expect(verdict.availableNusd + verdict.grantedNusd - verdict.returnedNusd).toBe(10n * USD);
+  });
+
   test('an account that cannot pay gets a verdict with its true credit; a credit clears it', async () => {
     metering = await world.metering();
     const who = await world.account(priceOf(10));

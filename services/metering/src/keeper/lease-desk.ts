@@ -191,7 +191,8 @@ export class LeaseDesk {
         await this.#replace(aligned.row!, aligned);
         continue;
       }
-      return this.#answer(accountId, neededNusd, aligned, step.balance);
+      const returnedNusd = step.kind === 'granted' ? step.row.returnedNusd : step.returnedNusd;
+      return this.#answer(accountId, neededNusd, aligned, step.balance, returnedNusd);
     }
     throw new NotNow('the lease did not come to rest');
   }
@@ -202,13 +203,14 @@ export class LeaseDesk {
     if (lease) this.burn.see(accountId, lease.leaseId, lease.heldNusd + lease.spentNusd, clock.monotonicMs());
     const step = await tx(db, async (trx): Promise<GrantStep> => {
       const balance = await new LedgerStore(trx).lockBalance(trx, accountId);
-      if (!balance) return { kind: 'nothing', balance: null };
+      if (!balance) return { kind: 'nothing', balance: null, returnedNusd: 0n };
       const leases = new LeaseStore(trx);
       const open = await leases.openOf(accountId);
       if (open?.id !== row?.id || open?.grantedNusd !== row?.grantedNusd) return { kind: 'changed' };
+      const returnedNusd = open?.returnedNusd ?? 0n;
       const account = await new AccountStore(trx).get(accountId);
       // No grants to a frozen account nor while something is owed (MONEY.md 3.4).
-      if (account?.status !== 'active' || balance.receivable > 0n) return { kind: 'nothing', balance };
+      if (account?.status !== 'active' || balance.receivable > 0n) return { kind: 'nothing', balance, returnedNusd };
       const sizing = {
         availableNusd: balance.available,
         freeNusd: lease?.freeNusd ?? 0n,
@@ -219,7 +221,7 @@ export class LeaseDesk {
       const amount = grantSize({ ...sizing, grantedNusd: row?.grantedNusd ?? 0n });
       if (amount === 0n) {
         const atLimit = row !== null && grantSize({ ...sizing, grantedNusd: 0n }) > 0n;
-        return atLimit ? { kind: 'full', balance } : { kind: 'nothing', balance };
+        return atLimit ? { kind: 'full', balance } : { kind: 'nothing', balance, returnedNusd };
       }
       const expMs = aligned.nowMs + options.leaseMs;
       const granted = open
@@ -245,8 +247,9 @@ export class LeaseDesk {
   async #answer(
     accountId: AccountId,
     neededNusd: bigint,
-    { row, lease, nowMs }: Aligned,
+    { lease, nowMs }: Aligned,
     balance: Balance | null,
+    returnedNusd: bigint,
   ): Promise<'covered' | 'short'> {
     const { scripts, redis, options } = this.#deps;
     if (lease && lease.freeNusd >= neededNusd) {
@@ -263,8 +266,8 @@ export class LeaseDesk {
           version: balance.version,
           leaseId: lease ? lease.leaseId : null,
           grantedNusd: lease?.grantedNusd ?? 0n,
-          // Postgres's view of it, as are the other figures: what Redis has returned since is in neither `available`.
-          returnedNusd: row?.returnedNusd ?? 0n,
+          // Of the same moment as `available`, which grows by what is returned: an older one would count that twice.
+          returnedNusd,
           availableNusd: balance.available,
           quarantinedNusd: balance.quarantined,
           atMs: nowMs,
@@ -345,7 +348,8 @@ export class LeaseDesk {
 
 type GrantStep =
   | { kind: 'changed' }
-  | { kind: 'nothing'; balance: Balance | null }
+  /** `returnedNusd`: of the open lease, read with the balance. */
+  | { kind: 'nothing'; balance: Balance | null; returnedNusd: bigint }
   | { kind: 'full'; balance: Balance }
   | { kind: 'granted'; row: Lease; balance: Balance; amount: bigint };
 
