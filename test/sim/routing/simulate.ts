@@ -122,14 +122,15 @@ export function simulate(options: RunOptions): RunResult {
       maxOutputTokens: 4096,
       session: sim.session,
     };
+    book.settle(clock.nowMs());
     const context = { nowMs: clock.nowMs(), random: pickRandom.uniform };
     const worker = policy.pick(request, book, book.workers, context);
     const { index } = worker;
     const expectedHit = book.hitTokens(request)[index]!;
     const sentMs = clock.nowMs();
-    book.dispatch(request, index, sentMs);
+    const firstTokenMs = book.dispatch(request, index, sentMs) * worker.health.read(sentMs);
     policy.onDispatch?.(request, worker);
-    outbox.dispatched(request, worker.url, sentMs);
+    outbox.dispatched(request, worker.url, firstTokenMs, sentMs);
     share(origin);
     engines[index]!.submit(
       {
@@ -195,10 +196,10 @@ export function simulate(options: RunOptions): RunResult {
 function othersInto(book: FleetBook, policy: Policy) {
   const sent = new Map<string, { index: number; atMs: number }>();
   return {
-    dispatch(request: RoutingRequest, url: string, atMs: number) {
+    dispatch(request: RoutingRequest, url: string, atMs: number, firstTokenMs: number) {
       const index = Number(url.slice(1));
       sent.set(request.id, { index, atMs });
-      book.dispatch(request, index, atMs, true);
+      book.dispatchOther(request, index, atMs, firstTokenMs);
       policy.onDispatch?.(request, book.workers[index]!);
     },
     start: (id: string, _isMeasured: boolean, atMs: number) => book.firstToken(id, atMs),

@@ -9,9 +9,9 @@ import type { Random } from '@tollgate/shared/runtime/random';
 import { type FoundWorker, isListed } from '../discovery/source.ts';
 import { learnCapacity } from '../queue/capacity.ts';
 import { OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
-import { type Asked, type BookEvents, Picker, type Routed } from '../routing/picker.ts';
-import { OUTLIER_DEFAULTS, sweep, withoutOutliers } from '../routing/outliers.ts';
 import { prefillMs, stepMs } from '../routing/estimates.ts';
+import { OUTLIER_DEFAULTS, sweep, withoutOutliers } from '../routing/outliers.ts';
+import { type Asked, type BookEvents, Picker, type Routed } from '../routing/picker.ts';
 import type { PolicyName } from '../routing/policies/index.ts';
 import type { BookSink } from '../routing/replicas/inbox.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
@@ -250,9 +250,7 @@ export class Fleet {
     const open = candidates.filter((worker) => !worker.isFull(prefillMs));
     if (open.length === 0) return FULL;
     const chosen = this.choose(request, candidates, open, mayHold);
-    return chosen === null
-      ? HELD
-      : { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(request, chosen.book)) };
+    return chosen === null ? HELD : { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(request, chosen.book)) };
   }
 
   /** One of `open`; null: a full one of `candidates` is worth waiting for. */
@@ -321,7 +319,9 @@ export class Fleet {
     const withIdentity = this.round++ % IDENTITY_EVERY === 0;
     const workers = [...this.workers.values()];
     for (const worker of workers) if (!this.found.has(worker.url)) this.forgetIfIdle(worker);
-    await Promise.all(workers.filter(({ url }) => this.found.has(url)).map((worker) => this.probe(worker, withIdentity)));
+    await Promise.all(
+      workers.filter(({ url }) => this.found.has(url)).map((worker) => this.probe(worker, withIdentity)),
+    );
     this.countByModel();
     this.leaveOutliersOut();
     this.onRoom();
@@ -429,7 +429,9 @@ export class Fleet {
     const served = new Set<string>();
     await Promise.all(
       (this.options.paths ?? []).map(async (path) => {
-        const answer = await this.pools.call(url, { method: 'GET', path }, this.options.probeTimeoutMs).catch(() => null);
+        const answer = await this.pools
+          .call(url, { method: 'GET', path }, this.options.probeTimeoutMs)
+          .catch(() => null);
         if (answer?.status === 405) served.add(path);
       }),
     );

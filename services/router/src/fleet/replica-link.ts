@@ -124,8 +124,8 @@ export class ReplicaLink implements BookEvents {
     if (message.kind === 'ask' && (message.of === null || message.of === this.options.replica)) this.sendSnapshot();
   }
 
-  dispatched(request: RoutingRequest, url: string): void {
-    this.outbox.dispatched(request, url, this.clock.monotonicMs());
+  dispatched(request: RoutingRequest, url: string, firstTokenMs: number): void {
+    this.outbox.dispatched(request, url, firstTokenMs, this.clock.monotonicMs());
     this.plan();
   }
 

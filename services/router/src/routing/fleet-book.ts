@@ -55,6 +55,8 @@ interface Entry {
   decoding: boolean;
   /** Another router sent it. */
   isOthers: boolean;
+  /** Its first token is due and was not heard of yet: it counts as there. */
+  isAssumed: boolean;
 }
 
 /** One worker as policies see it. Numbers are sums over this book's live entries. */
@@ -89,6 +91,11 @@ export interface FleetBookOptions {
 const REGRET_WEIGHT = 0.005;
 /** The list of seen blocks holds this many times the fleet's blocks. */
 const SEEN_FACTOR = 4;
+/**
+ * A first token this much later than predicted is no sign of sickness: another router's prompt that was not heard of yet
+ * came before it. Without this slack each such miss made a worker look sick for seconds (four routers: 8 SLO points lost).
+ */
+const HEALTH_SLACK_MS = 250;
 /** A first token after less computing than this tells of latencies, not of the prefill rate. */
 const PACE_TOKENS = 512;
 
@@ -102,6 +109,8 @@ export class FleetBook {
   private readonly prefilling: Map<BlockHash, number>[] = [];
   /** Per worker: the request that came to it idle and is still alone there. */
   private readonly alone: (Entry | null)[] = [];
+  /** Others' requests without a first token, by when it is due, soonest first. */
+  private due: { id: string; atMs: number }[] = [];
   /** Places of workers that are gone for good and run nothing any more: the next new worker takes one. */
   private readonly retired = new Set<number>();
   private hitErrorSum = 0;
@@ -204,7 +213,37 @@ export class FleetBook {
   }
 
   /** Books a request; answers after how many milliseconds its first token should come. */
-  dispatch(request: RoutingRequest, workerIndex: number, nowMs: number, isOthers = false): number {
+  dispatch(request: RoutingRequest, workerIndex: number, nowMs: number): number {
+    return this.enter(request, workerIndex, nowMs, false);
+  }
+
+  /**
+   * Books what another router sent at `atMs`; its first token should come `firstTokenMs` later. That it came is heard of
+   * late, and until then its prefill would weigh on the worker as if it were still to be done: see `settle`.
+   */
+  dispatchOther(request: RoutingRequest, workerIndex: number, atMs: number, firstTokenMs: number): void {
+    this.enter(request, workerIndex, atMs, true);
+    const dueMs = atMs + firstTokenMs;
+    let place = this.due.length;
+    while (place > 0 && this.due[place - 1]!.atMs > dueMs) place--;
+    this.due.splice(place, 0, { id: request.id, atMs: dueMs });
+  }
+
+  /** Others' first tokens that are due by now count as there. Call it before a pick. */
+  settle(nowMs: number): void {
+    let passed = 0;
+    for (; passed < this.due.length && this.due[passed]!.atMs <= nowMs; passed++) {
+      const entry = this.entries.get(this.due[passed]!.id);
+      if (!entry || entry.decoding) continue;
+      entry.isAssumed = true;
+      const worker = this.workers[entry.worker]!;
+      this.prefilled(entry, worker);
+      this.decodes(entry, worker);
+    }
+    if (passed > 0) this.due.splice(0, passed);
+  }
+
+  private enter(request: RoutingRequest, workerIndex: number, nowMs: number, isOthers: boolean): number {
     const worker = this.workers[workerIndex]!;
     const depth = this.index.depth(workerIndex, request.blocks);
     const hit = Math.min(depth * request.blockTokens, Math.max(0, request.promptTokens - 1));
@@ -224,6 +263,7 @@ export class FleetBook {
       hitIsPending: this.countPrefilling(workerIndex, request, 1) > 1,
       decoding: false,
       isOthers,
+      isAssumed: false,
     };
     this.entries.set(request.id, entry);
     this.alone[workerIndex] = worker.running === 0 ? entry : null;
@@ -242,12 +282,15 @@ export class FleetBook {
   /** The first token is here. It tells the worker's health, and its pace when nothing else ran there. */
   firstToken(id: string, nowMs: number): void {
     const entry = this.entries.get(id);
-    if (!entry || entry.decoding) return;
+    if (!entry || (entry.decoding && !entry.isAssumed)) return;
     const worker = this.workers[entry.worker]!;
-    this.prefilled(entry, worker);
-    this.decodes(entry, worker);
+    if (!entry.decoding) {
+      this.prefilled(entry, worker);
+      this.decodes(entry, worker);
+    }
+    entry.isAssumed = false;
     const ratio = (nowMs - entry.dispatchedMs) / Math.max(1, entry.predictedFirstTokenMs);
-    worker.health.observe(ratio, nowMs);
+    worker.health.observe((nowMs - entry.dispatchedMs) / (entry.predictedFirstTokenMs + HEALTH_SLACK_MS), nowMs);
     const tells = entry.request.blocks.length > 0 && entry.uncachedTokens >= PACE_TOKENS;
     if (tells && this.alone[entry.worker] === entry) worker.estimate = this.learned[entry.worker]!.observePace(ratio);
   }

@@ -48,7 +48,8 @@ export interface Booking {
 
 /** Who is told of this router's own events, so that other routers count them too. Ids name attempts, one at a time. */
 export interface BookEvents {
-  dispatched(request: RoutingRequest, url: string): void;
+  /** `firstTokenMs`: after how long its first token should come. */
+  dispatched(request: RoutingRequest, url: string, firstTokenMs: number): void;
   started(id: string, isMeasured: boolean): void;
   ended(id: string, seen: Seen): void;
   /** What the other routers do is not known at present. */
@@ -101,11 +102,11 @@ export class Picker {
     const { book, byUrl, policy } = this;
     const sent = new Map<string, { worker: WorkerBook; atMs: number }>();
     return {
-      dispatch(request, url, atMs) {
+      dispatch(request, url, atMs, firstTokenMs) {
         const worker = byUrl.get(url);
         if (worker === undefined) return;
         sent.set(request.id, { worker, atMs });
-        book.dispatch(request, worker.index, atMs, true);
+        book.dispatchOther(request, worker.index, atMs, firstTokenMs);
         policy.onDispatch?.(request, worker);
       },
       start(id, isMeasured, atMs) {
@@ -155,6 +156,7 @@ export class Picker {
   pick(request: Routed, candidates: readonly WorkerBook[]): WorkerBook {
     if (candidates.length === 1) return candidates[0]!;
     if (this.events.isBlind) return boundedHash(request, candidates);
+    this.book.settle(this.nowMs());
     return this.policy.pick(request, this.book, candidates, { nowMs: this.nowMs(), random: this.random });
   }
 
@@ -172,7 +174,7 @@ export class Picker {
     const sentMs = this.nowMs();
     const startsMs = sentMs + book.dispatch(request, worker.index, sentMs) * worker.health.read(sentMs);
     policy.onDispatch?.(request, worker);
-    events.dispatched(request, worker.url);
+    events.dispatched(request, worker.url, startsMs - sentMs);
     let isOpen = true;
     return {
       firstToken: () => {

@@ -10,7 +10,7 @@ import type { Message, SharedEvent } from './protocol.ts';
 
 /** Where others' events go: the book that a policy reads. An URL that it does not know is its own matter. */
 export interface BookSink {
-  dispatch(request: RoutingRequest, url: string, atMs: number): void;
+  dispatch(request: RoutingRequest, url: string, atMs: number, firstTokenMs: number): void;
   start(id: string, isMeasured: boolean, atMs: number): void;
   end(id: string, seen: Seen, atMs: number): void;
 }
@@ -124,8 +124,8 @@ export class Inbox {
     if (message.seq < peer.applied) return;
     const now = new Set(message.live.map(({ request }) => request.id));
     for (const id of [...peer.live.keys()]) if (!now.has(id)) this.end(peer, id, NOTHING_SEEN, nowMs);
-    for (const { request, url, started, ageMs } of message.live) {
-      if (!peer.live.has(request.id)) this.dispatch(peer, request, url, nowMs - ageMs);
+    for (const { request, url, started, ageMs, firstTokenMs } of message.live) {
+      if (!peer.live.has(request.id)) this.dispatch(peer, request, url, nowMs - ageMs, firstTokenMs);
       if (started) this.start(peer, request.id, false, nowMs);
     }
     peer.applied = message.seq;
@@ -142,16 +142,16 @@ export class Inbox {
   }
 
   private apply(peer: Peer, event: SharedEvent, atMs: number): void {
-    if (event.kind === 'dispatch') this.dispatch(peer, event.request, event.url, atMs);
+    if (event.kind === 'dispatch') this.dispatch(peer, event.request, event.url, atMs, event.firstTokenMs);
     else if (event.kind === 'start') this.start(peer, event.id, event.isMeasured, atMs);
     else this.end(peer, event.id, event.seen, atMs);
   }
 
-  private dispatch(peer: Peer, request: RoutingRequest, url: string, atMs: number): void {
+  private dispatch(peer: Peer, request: RoutingRequest, url: string, atMs: number, firstTokenMs: number): void {
     // The same request again at another worker, without an end between: the first attempt is over all the same.
     if (peer.live.has(request.id)) this.end(peer, request.id, NOTHING_SEEN, atMs);
     peer.live.set(request.id, { started: false });
-    this.sink.dispatch(request, url, atMs);
+    this.sink.dispatch(request, url, atMs, firstTokenMs);
   }
 
   private start(peer: Peer, id: string, isMeasured: boolean, atMs: number): void {

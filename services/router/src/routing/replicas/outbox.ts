@@ -7,6 +7,7 @@ interface Live {
   request: RoutingRequest;
   started: boolean;
   atMs: number;
+  firstTokenMs: number;
 }
 
 /** An event with when it happened in place of its age. */
@@ -36,9 +37,10 @@ export class Outbox {
     return this.noted.length > 0;
   }
 
-  dispatched(request: RoutingRequest, url: string, nowMs: number): void {
-    this.live.set(request.id, { url, request, started: false, atMs: nowMs });
-    this.note({ kind: 'dispatch', ageMs: 0, url, request }, nowMs);
+  /** `firstTokenMs`: after how long its first token should come. */
+  dispatched(request: RoutingRequest, url: string, firstTokenMs: number, nowMs: number): void {
+    this.live.set(request.id, { url, request, started: false, atMs: nowMs, firstTokenMs });
+    this.note({ kind: 'dispatch', ageMs: 0, url, request, firstTokenMs }, nowMs);
   }
 
   started(id: string, isMeasured: boolean, nowMs: number): void {
@@ -67,8 +69,8 @@ export class Outbox {
   snapshot(nowMs: number): Message {
     if (this.noted.length > 0) this.skip();
     this.closeSkip();
-    const live = [...this.live.values()].map(({ url, request, started, atMs }) => {
-      return { url, request, started, ageMs: Math.max(0, nowMs - atMs) };
+    const live = [...this.live.values()].map(({ url, request, started, atMs, firstTokenMs }) => {
+      return { url, request, started, firstTokenMs, ageMs: Math.max(0, nowMs - atMs) };
     });
     return { kind: 'snapshot', replica: this.replica, seq: this.seq, live };
   }

@@ -6,7 +6,8 @@
 import type { RoutingRequest, Seen } from '../fleet-book.ts';
 
 export type SharedEvent =
-  | { kind: 'dispatch'; ageMs: number; url: string; request: RoutingRequest }
+  /** `firstTokenMs`: after how long its sender expects the first token. */
+  | { kind: 'dispatch'; ageMs: number; url: string; request: RoutingRequest; firstTokenMs: number }
   /** `isMeasured`: the first token was seen, and not only assumed by now. */
   | { kind: 'start'; ageMs: number; id: string; isMeasured: boolean }
   | { kind: 'end'; ageMs: number; id: string; seen: Seen };
@@ -17,6 +18,7 @@ export interface LiveEntry {
   request: RoutingRequest;
   started: boolean;
   ageMs: number;
+  firstTokenMs: number;
 }
 
 export type Message =
@@ -43,7 +45,14 @@ function requestFields({ id, tenant, promptTokens, blockTokens, maxOutputTokens 
 function eventFields(event: SharedEvent): unknown[] {
   switch (event.kind) {
     case 'dispatch':
-      return ['d', whole(event.ageMs), event.url, ...requestFields(event.request), event.request.blocks];
+      return [
+        'd',
+        whole(event.ageMs),
+        event.url,
+        ...requestFields(event.request),
+        event.request.blocks,
+        whole(event.firstTokenMs),
+      ];
     case 'start':
       return ['s', whole(event.ageMs), event.id, event.isMeasured ? 1 : 0];
     case 'end': {
@@ -60,11 +69,12 @@ export function encode(message: Message): string {
     case 'delta':
       return JSON.stringify([...head, message.events.map(eventFields)]);
     case 'snapshot': {
-      const rows = message.live.map(({ url, request, started, ageMs }) => [
+      const rows = message.live.map(({ url, request, started, ageMs, firstTokenMs }) => [
         whole(ageMs),
         url,
         ...requestFields(request),
         started ? 1 : 0,
+        whole(firstTokenMs),
       ]);
       return JSON.stringify([...head, rows]);
     }
@@ -119,7 +129,7 @@ function readEvent(value: unknown): SharedEvent {
   switch (fields[0]) {
     case 'd': {
       const request = readRequest(fields.slice(3, 8), list(fields[8]).map(count));
-      return { kind: 'dispatch', ageMs, url: text(fields[2]), request };
+      return { kind: 'dispatch', ageMs, url: text(fields[2]), request, firstTokenMs: number(fields[9]) };
     }
     case 's':
       return { kind: 'start', ageMs, id: text(fields[2]), isMeasured: fields[3] === 1 };
@@ -154,6 +164,7 @@ export function decode(wire: string): Message | null {
             url: text(row[1]),
             request: readRequest(row.slice(2, 7), []),
             started: row[7] === 1,
+            firstTokenMs: number(row[8]),
           };
         });
         return { kind: 'snapshot', replica, seq, live };

@@ -57,7 +57,7 @@ function play(list: readonly Step[], outbox: Outbox) {
       const made = `r${next++}`;
       const url = `http://w${which % 3}`;
       truth.set(made, { url, started: false });
-      outbox.dispatched(request(made, [which]), url, atMs);
+      outbox.dispatched(request(made, [which]), url, which, atMs);
     } else if (what === 1 && id !== undefined) {
       truth.get(id)!.started = true;
       outbox.started(id, which % 2 === 0, atMs);
@@ -144,7 +144,7 @@ describe('a book that hears another router', () => {
     const inbox = new Inbox('b', sink);
     expect(inbox.receive(outbox.beat(), 0)).toBe(true);
     inbox.receive(outbox.snapshot(0), 0);
-    outbox.dispatched(request('x'), 'http://w', 10);
+    outbox.dispatched(request('x'), 'http://w', 50, 10);
     outbox.started('x', true, 20);
     expect(inbox.receive(outbox.delta(30)!, 40)).toBe(false);
     expect(sink.live).toEqual(new Map([['x', { url: 'http://w', started: true }]]));
@@ -156,7 +156,7 @@ describe('a book that hears another router', () => {
   test('a silent router takes its share with it, and comes back with all of it', () => {
     const outbox = new Outbox('a');
     outbox.record(true);
-    outbox.dispatched(request('x'), 'http://w', 0);
+    outbox.dispatched(request('x'), 'http://w', 50, 0);
     const sink = new Recorder();
     const inbox = new Inbox('b', sink);
     inbox.receive(outbox.snapshot(0), 0);
@@ -174,7 +174,7 @@ describe('a book that hears another router', () => {
     const outbox = new Outbox('a');
     const inbox = new Inbox('b', new Recorder());
     inbox.receive(outbox.snapshot(0), 0);
-    outbox.dispatched(request('x'), 'http://w', 10);
+    outbox.dispatched(request('x'), 'http://w', 50, 10);
     expect(inbox.receive(outbox.beat(), 1_000)).toBe(true);
   });
 });
@@ -183,10 +183,10 @@ describe('on the wire', () => {
   test('every message comes back as it was sent, and begins with its sender', () => {
     const outbox = new Outbox('router-1:ab"c');
     outbox.record(true);
-    outbox.dispatched(request('x', [2 ** 52 + 1, 7]), 'http://w', 0);
+    outbox.dispatched(request('x', [2 ** 52 + 1, 7]), 'http://w', 50, 0);
     outbox.started('x', false, 1);
     outbox.ended('x', { cachedTokens: 12, outputTokens: null, promptTokens: 4 }, 2);
-    outbox.dispatched(request('y'), 'http://v', 3);
+    outbox.dispatched(request('y'), 'http://v', 7, 3);
     const delta = outbox.delta(5)!;
     expect(decode(encode(delta))).toEqual(delta);
     const snapshot = outbox.snapshot(6);
@@ -218,8 +218,8 @@ test("others' requests weigh on a worker like one's own, and leave nothing behin
   );
   const [near, far] = [picker.addWorker('http://near'), picker.addWorker('http://far')];
   const { others } = picker;
-  others.dispatch(request('x'), 'http://near', 0);
-  others.dispatch(request('unknown'), 'http://elsewhere', 0);
+  others.dispatch(request('x'), 'http://near', 0, 100);
+  others.dispatch(request('unknown'), 'http://elsewhere', 0, 100);
   expect([near.running, near.others, far.running]).toEqual([
     1,
     { running: 1, decoding: 0, pendingPrefillTokens: 700 },
@@ -267,4 +267,35 @@ test('blind, routers send a prompt to the same worker unless it has more than it
   expect(seen.size).toBe(3);
   const most = Math.max(...fleets[0]!.map(({ running }) => running));
   expect(most).toBeLessThanOrEqual(Math.ceil((1.25 * 9) / 3));
+});
+
+test("another router's first token counts as there when it is due, and its health when it is heard of", () => {
+  let nowMs = 0;
+  const picker = new Picker(
+    'cost',
+    () => nowMs,
+    () => 0,
+  );
+  const [near, far] = [picker.addWorker('http://near'), picker.addWorker('http://far')];
+  const { others } = picker;
+  others.dispatch(request('late'), 'http://near', 0, 200);
+  others.dispatch(request('soon'), 'http://near', 10, 90);
+  const text = { tools: null, messages: '[]' };
+  const asked = { id: 'own', model: 'm', accountId: 'acct_b', text, promptBytes: 400, maxOutputTokens: 10, salt: 's' };
+  const pick = () => picker.pick(picker.route(asked, true), [near, far]);
+  nowMs = 99;
+  pick();
+  expect(near.others).toEqual({ running: 2, decoding: 0, pendingPrefillTokens: 1_400 });
+  nowMs = 100;
+  pick();
+  expect(near.others).toEqual({ running: 2, decoding: 1, pendingPrefillTokens: 700 });
+  others.start('soon', true, 5_000);
+  expect(near.others.decoding).toBe(1);
+  expect(near.health.read(5_000)).toBeGreaterThan(1);
+  nowMs = 6_000;
+  pick();
+  expect(near.others).toEqual({ running: 2, decoding: 2, pendingPrefillTokens: 0 });
+  for (const id of ['late', 'soon']) others.end(id, NOTHING, 6_001);
+  pick();
+  expect([near.running, near.pendingPrefillMs, near.others.decoding]).toEqual([0, 0, 0]);
 });
