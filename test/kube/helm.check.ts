@@ -62,14 +62,15 @@ describe.each(programs)('%s', (_name, program) => {
       for (const { metadata } of objects) expect(metadata.name).toMatch(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
     });
 
-    test('every pod obeys the restricted standard and carries no token', () => {
+    test('every pod obeys the restricted standard; only routers carry a token, and only to find engines', () => {
       for (const object of objects) {
         const pod = podOf(object);
         if (pod === null) continue;
         const what = `${object.kind}/${object.metadata.name}`;
+        const asksApi = environmentOf(pod).TOLLGATE_DISCOVERY?.includes('kubernetes') === true;
         expect([what, pod.automountServiceAccountToken, pod.hostNetwork, pod.hostIPC, pod.hostPID]).toEqual([
           what,
-          false,
+          asksApi,
           undefined,
           undefined,
           undefined,
@@ -147,8 +148,9 @@ describe.each(programs)('%s', (_name, program) => {
     });
   });
 
-  test('routers are told of every worker by its own name', () => {
-    const objects = render(program, home, PRODUCTION);
+  test('routers without discovery are told of every worker by its own name', () => {
+    const objects = render(program, home, [...PRODUCTION, '--set', 'discovery.kubernetes.enabled=false']);
+    expect(objects.map(({ kind }) => kind)).not.toContain('Role');
     const urls = parseConfig(routerShape, {
       ...environmentOf(podOf(find(objects, 'StatefulSet', '-router'))),
       ...SECRETS,
@@ -163,6 +165,40 @@ describe.each(programs)('%s', (_name, program) => {
     ]);
     expect(find(objects, 'StatefulSet', '-engine-qwen3').spec.replicas).toBe(2);
     expect(find(objects, 'Service', '-engine-qwen3').spec.clusterIP).toBe('None');
+  });
+
+  test('with discovery routers may list and watch EndpointSlices, and nothing else; engines carry the label', () => {
+    const objects = render(program, home, PRODUCTION);
+    const router = podOf(find(objects, 'StatefulSet', '-router'));
+    expect(environmentOf(router)).toMatchObject({
+      TOLLGATE_DISCOVERY: 'redis,kubernetes',
+      TOLLGATE_WORKERS: 'http://10.20.0.7:8000,sglang=https://gpu.example.com',
+    });
+    expect(find(objects, 'Role', '-router').rules).toEqual([
+      { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+    ]);
+    expect(find(objects, 'RoleBinding', '-router').subjects).toEqual([
+      { kind: 'ServiceAccount', name: router.serviceAccountName, namespace: 'lab' },
+    ]);
+    const others = objects.flatMap((object) => podOf(object) ?? []).filter((pod: KubeObject) => pod !== router);
+    for (const pod of others) expect(pod.serviceAccountName).not.toBe(router.serviceAccountName);
+    const engines = ['-engine-qwen3', '-engine-qwen3-sgl'].map((name) => find(objects, 'Service', name));
+    expect(engines.map(({ metadata }) => metadata.labels['tollgate.io/engine'])).toEqual(['vllm', 'sglang']);
+    for (const { spec } of engines) expect(spec.publishNotReadyAddresses).toBe(false);
+  });
+
+  test('engines that sleep are woken by what waits in routers, and their requests may wait that long', () => {
+    const objects = render(program, home, ['-f', `${chartFolder}ci/scale-values.yaml`]);
+    const rules = JSON.parse(
+      environmentOf(podOf(find(objects, 'StatefulSet', '-router'))).TOLLGATE_MODEL_RULES!,
+    );
+    expect(rules).toEqual({ 'Qwen/Qwen3-30B-A3B-FP8': { scaleFromZero: true, maxQueueMs: 1_200_000 } });
+    const engine = find(objects, 'StatefulSet', '-engine-qwen3');
+    expect(engine.spec.replicas).toBeUndefined();
+    const { spec } = find(objects, 'ScaledObject', '-engine-qwen3');
+    expect([spec.minReplicaCount, spec.maxReplicaCount, spec.scaleTargetRef.name]).toEqual([0, 3, engine.metadata.name]);
+    expect(spec.triggers[0].metadata.query).toContain('tollgate_queue_depth');
+    expect(find(objects, 'ScaledObject', '-engine-always').spec.minReplicaCount).toBe(1);
   });
 
   test('only routers reach an engine, on its one port', () => {
@@ -203,6 +239,11 @@ describe.each(programs)('%s', (_name, program) => {
     ['KEDA without Prometheus', ['router.keda.enabled=true'], 'router.keda.serverAddress'],
     ['an Ingress without a host', ['router.ingress.enabled=true'], 'router.ingress.hosts'],
     ['a route without a Gateway', ['console.httpRoute.enabled=true'], 'console.httpRoute.parentRefs'],
+    [
+      'sleeping engines without discovery',
+      ['discovery.kubernetes.enabled=false', 'engines[0].name=a', 'engines[0].modelURL=m', 'engines[0].keda.enabled=true', 'engines[0].keda.serverAddress=http://p'],
+      'keda needs discovery',
+    ],
     ['an unknown value', ['router.replicas=3'], 'replicas'],
   ])('%s is refused in words', (_what, sets, words) => {
     const answer = helm(program, home, ['template', 'shop', chartFolder, ...sets.flatMap((set) => ['--set', set])]);

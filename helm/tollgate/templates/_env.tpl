@@ -50,6 +50,10 @@ configuration and with docker-compose.yml.
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
 - name: TOLLGATE_WORKERS
   value: {{ include "tollgate.workers" . | quote }}
+- name: TOLLGATE_DISCOVERY
+  value: {{ join "," (concat (.Values.discovery.redis | ternary (list "redis") list) (.Values.discovery.kubernetes.enabled | ternary (list "kubernetes") list)) | quote }}
+- name: TOLLGATE_MODEL_RULES
+  value: {{ include "tollgate.modelRules" . | quote }}
 - name: TOLLGATE_WORKER_CONCURRENCY
   value: {{ .Values.router.workerConcurrency | int | quote }}
 - name: TOLLGATE_BUCKETS

@@ -21,6 +21,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Routers have an account of their own where the chart makes accounts: only they may ask the API server, for endpoints. */}}
+{{- define "tollgate.routerAccountName" -}}
+{{- include "tollgate.serviceAccountName" . }}{{ if .Values.serviceAccount.create }}-router{{ end }}
+{{- end -}}
+
 {{/* Labels of one component: (dict "root" $ "component" "router"). */}}
 {{- define "tollgate.selector" -}}
 app.kubernetes.io/name: {{ include "tollgate.name" .root }}
@@ -58,8 +63,9 @@ app.kubernetes.io/part-of: tollgate
 
 {{/* What every pod of ours has: (dict "root" $ "component" "router" "at" .Values.router). */}}
 {{- define "tollgate.podSpec" -}}
-serviceAccountName: {{ include "tollgate.serviceAccountName" .root }}
-automountServiceAccountToken: false
+{{- $asksApi := and (eq .component "router") .root.Values.discovery.kubernetes.enabled }}
+serviceAccountName: {{ include (eq .component "router" | ternary "tollgate.routerAccountName" "tollgate.serviceAccountName") .root }}
+automountServiceAccountToken: {{ $asksApi }}
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets:
@@ -115,11 +121,12 @@ livenessProbe:
   failureThreshold: 6
 {{- end -}}
 
-{{/* Base URLs of every worker that this chart starts or is told about, comma-separated. */}}
+{{/* Base URLs of every worker that this chart is told about, and of those that it starts unless routers find them. */}}
 {{- define "tollgate.workers" -}}
 {{- $root := . -}}
 {{- $full := include "tollgate.fullname" . -}}
 {{- $list := .Values.workers -}}
+{{- if not .Values.discovery.kubernetes.enabled -}}
 {{- if .Values.devworker.enabled -}}
 {{- range $i := until (int .Values.devworker.replicaCount) -}}
 {{- $list = append $list (printf "http://%s-devworker-%d.%s-devworker.%s.svc:8000" $full $i $full $root.Release.Namespace) -}}
@@ -132,10 +139,24 @@ livenessProbe:
 {{- $list = append $list (eq (default "vllm" $engine.engine) "sglang" | ternary (printf "sglang=%s" $url) $url) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
 {{- join "," $list -}}
 {{- end -}}
 
 {{/* Seconds that a router's requests get at a stop. The router gives 0.6 of its grace to running requests. */}}
 {{- define "tollgate.routerGraceSeconds" -}}
 {{- div (add (mul (int .Values.router.longestStreamSeconds) 10) 5) 6 -}}
+{{- end -}}
+
+{{/* Rules of models whose engines may all be asleep: their requests wait until one is up. A JSON object. */}}
+{{- define "tollgate.modelRules" -}}
+{{- $rules := dict -}}
+{{- range .Values.engines -}}
+{{- $keda := default dict .keda -}}
+{{- if and $keda.enabled (eq (int (default 0 $keda.minReplicas)) 0) -}}
+{{- $waitMs := mul (default 60 .startupMinutes | int) 60000 -}}
+{{- $_ := set $rules (default .modelURL .servedModelName) (dict "scaleFromZero" true "maxQueueMs" $waitMs) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $rules -}}
 {{- end -}}

@@ -22,6 +22,8 @@ const KINDS = new Map(
     ConfigMap: 'v1',
     Service: 'v1',
     ServiceAccount: 'v1',
+    Role: 'v1',
+    RoleBinding: 'v1',
     Pod: 'v1',
     Deployment: 'v1',
     StatefulSet: 'v1',
