@@ -4,10 +4,11 @@
  * `apt-get download` and unpacked with `dpkg -x` under `.tollgate/debian`, which changes nothing on the machine.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   debianRoot,
+  findChromium,
   findPostgres,
   findRedis,
   onPath,
@@ -159,4 +160,35 @@ export function ensurePostgres() {
   const folder = join(debianRoot, 'usr', 'lib', 'postgresql', name.replace('postgresql-', ''), 'bin');
   const programs = () => ['postgres', 'initdb'].map((file) => join(folder, file)).filter((path) => existsSync(path));
   return fetchUnpacked([name], programs) && findPostgres() !== null;
+}
+
+/** Fonts of an unpacked browser lie where its libraries do not look. @param {string} root */
+function writeFontConfiguration(root) {
+  const folder = join(root, 'usr', 'share', 'fonts');
+  const cache = join(root, 'font-cache');
+  writeFileSync(
+    join(root, 'fonts.conf'),
+    `<?xml version="1.0"?>\n<fontconfig><dir>${folder}</dir><dir>/usr/share/fonts</dir><cachedir>${cache}</cachedir></fontconfig>\n`,
+  );
+}
+
+/** What a person can do when no browser could be had. */
+export const CHROMIUM_HELP =
+  'no Chromium on PATH, and none could be fetched: tests in a browser are skipped (Debian: sudo apt-get install chromium)';
+
+/** Makes sure that a browser can be started, where there is one or the Debian archive is at hand. @returns {boolean} */
+export function ensureChromium() {
+  if (findChromium()) return true;
+  if (!hasDebianTools()) return false;
+  const packages = ['chromium', 'fonts-liberation'];
+  if (isRoot()) {
+    say('installing chromium for the tests (apt-get, about a minute)');
+    if (installAsRoot(packages) && findChromium()) return true;
+  }
+  say('fetching chromium from the Debian archive into .tollgate/ for the tests (about a minute)');
+  const program = join(debianRoot, 'usr', 'lib', 'chromium', 'chromium');
+  const programs = () => (existsSync(program) ? [program] : []);
+  if (!fetchUnpacked([...packages, 'chromium-common', 'fonts-dejavu-core'], programs)) return false;
+  writeFontConfiguration(debianRoot);
+  return findChromium() !== null;
 }

@@ -7,7 +7,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { ensurePostgres, ensureRedis, REDIS_HELP } from './debian.mjs';
+import { ensureDashboard } from './dashboard.mjs';
+import { CHROMIUM_HELP, ensureChromium, ensurePostgres, ensureRedis, REDIS_HELP } from './debian.mjs';
 import {
   checkNodeVersion,
   ensureInstalled,
@@ -39,6 +40,11 @@ async function main() {
     if (full) throw new Stop(NO_POSTGRES.replace('its concurrency tests are skipped', 'the full run needs it'));
     say(NO_POSTGRES);
   }
+  if (!ensureChromium()) {
+    if (full) throw new Stop(CHROMIUM_HELP.replace('tests in a browser are skipped', 'the full run needs it'));
+    say(CHROMIUM_HELP);
+  }
+  await ensureDashboard(node);
   const env = withNode(node);
 
   if (extra.length === 0) {

@@ -1,7 +1,7 @@
 /** Modals on Base UI: the page behind is inert, focus goes in and comes back. */
 import { Dialog } from '@base-ui/react/dialog';
 import { X } from 'lucide-react';
-import { type ReactNode, type RefObject, useState } from 'react';
+import { type ReactNode, type RefObject, useRef, useState } from 'react';
 import { Button } from './button.tsx';
 import { TextField } from './field.tsx';
 
@@ -18,7 +18,14 @@ interface ModalProps {
   initialFocus?: RefObject<HTMLElement | null>;
 }
 
+/** Where a person goes on: the first field, else the last button (which does what the title asks), else the default. */
+function firstControl(popup: HTMLElement | null): HTMLElement | true {
+  const field = popup?.querySelector<HTMLElement>('[data-modal-body] :is(input, select, textarea):not(:disabled)');
+  return field ?? [...(popup?.querySelectorAll<HTMLElement>('footer button:not(:disabled)') ?? [])].at(-1) ?? true;
+}
+
 export function Modal({ open, onClose, title, description, children, footer, locked, wide, initialFocus }: ModalProps) {
+  const popup = useRef<HTMLDivElement>(null);
   return (
     <Dialog.Root
       open={open}
@@ -33,7 +40,8 @@ export function Modal({ open, onClose, title, description, children, footer, loc
         <Dialog.Backdrop className="backdrop z-40" />
         <Dialog.Viewport className="fixed inset-0 z-50 grid items-end overflow-y-auto p-0 sm:place-items-center sm:p-6">
           <Dialog.Popup
-            {...(initialFocus ? { initialFocus } : {})}
+            initialFocus={() => initialFocus?.current ?? firstControl(popup.current)}
+            ref={popup}
             className={`popup card flex max-h-dvh w-full flex-col rounded-b-none shadow-float sm:max-h-[min(46rem,92dvh)] sm:rounded-b-xl ${wide ? 'sm:max-w-2xl' : 'sm:max-w-lg'}`}
           >
             <header className="flex items-start gap-4 border-b border-line px-5 py-4">
@@ -49,7 +57,9 @@ export function Modal({ open, onClose, title, description, children, footer, loc
                 </Button>
               )}
             </header>
-            <div className="min-h-0 flex-1 overflow-y-auto px-5 py-4">{children}</div>
+            <div data-modal-body className="min-h-0 flex-1 overflow-y-auto px-5 py-4">
+              {children}
+            </div>
             {footer ? (
               <footer className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3">{footer}</footer>
             ) : null}

@@ -99,6 +99,24 @@ export function findPostgres({ path = process.env.PATH ?? '', root = debianRoot,
 }
 
 /**
+ * A Chromium for the tests in a real browser.
+ * @param {{ path?: string, root?: string }} [where]
+ * @returns {{ program: string, env: Record<string, string>, origin: 'path' | 'unpacked' } | null}
+ */
+export function findChromium({ path = process.env.PATH ?? '', root = debianRoot } = {}) {
+  for (const name of ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']) {
+    const program = onPath(name, path);
+    if (program) return { program, env: {}, origin: 'path' };
+  }
+  // The package's own starter has absolute paths in it; the program itself runs from anywhere.
+  const program = join(root, 'usr', 'lib', 'chromium', 'chromium');
+  if (!isExecutable(program)) return null;
+  const fonts = join(root, 'fonts.conf');
+  const env = { ...unpackedEnvironment(root), ...(existsSync(fonts) ? { FONTCONFIG_FILE: fonts } : {}) };
+  return { program, env, origin: 'unpacked' };
+}
+
+/**
  * Command line that lets the child die with its parent where Linux offers it (`setpriv --pdeathsig`), so that a
  * killed test run or supervisor leaves no server behind. The process id stays the program's own.
  * @param {string} program @param {string[]} args @param {'TERM' | 'KILL'} signal

@@ -115,7 +115,7 @@ function Watcher({ guide: { lastFailure } }: { guide: GuideView }) {
       {lastFailure ? (
         <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
           <CircleX size={18} className="shrink-0 text-bad" aria-hidden="true" />
-          <div className="min-w-0 flex-1">
+          <div className="min-w-0 flex-1 basis-64">
             <p className="font-medium">
               A request came, and was answered {lastFailure.status} <code>{lastFailure.code}</code>
             </p>

@@ -162,6 +162,7 @@ function columns(
       id: 'spend',
       header: 'Spend',
       numeric: true,
+      from: 'sm',
       cell: (key) => {
         const cap = toNusd(key.capMonthNusd ?? key.capDayNusd);
         const spent = toNusd(

@@ -56,8 +56,11 @@ export default function JsonEditor({ value, onChange, strict, onRun, label }: Pr
   latest.current = { onChange, onRun, strict, value };
 
   useEffect(() => {
+    // In a shadow root the editor's styles are sheets of its own, which the console's policy allows; style elements it does not.
+    const shadow = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: 'open' });
     const made = new EditorView({
-      parent: host.current!,
+      parent: shadow,
+      root: shadow,
       state: EditorState.create({
         doc: latest.current.value,
         extensions: [

@@ -75,7 +75,7 @@ export default function PlaygroundPage() {
                 }}
               >
                 <Compose draft={full} set={set} models={enabled.map(({ id }) => id)} onRun={go} />
-                <div className="sticky bottom-0 flex items-center gap-3 bg-bg py-2">
+                <div className="flex items-center gap-3">
                   {busy ? (
                     <Button look="danger" icon={<Square size={14} aria-hidden="true" />} onClick={stop}>
                       Stop

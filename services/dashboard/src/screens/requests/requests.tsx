@@ -209,7 +209,7 @@ const COLUMNS: readonly Column<RequestLine>[] = [
         to="/requests/$requestId"
         params={{ requestId: row.requestId }}
         data-row-main
-        className="num tap inline-flex items-center font-medium whitespace-nowrap hover:underline"
+        className="num tap-touch inline-flex items-center font-medium whitespace-nowrap hover:underline"
       >
         {dateTime(row.admittedAt)}
       </Link>

@@ -1,6 +1,5 @@
 /** Stacked bars; loaded after the page. The table below it says the same in figures. */
 import { Bar, BarChart, CartesianGrid, ResponsiveContainer, Tooltip, XAxis, YAxis } from 'recharts';
-import { usdNumber } from '../../lib/money.ts';
 import { compact } from '../../lib/numbers.ts';
 import { height, type Measure, type StackRow } from './stack.ts';
 
@@ -32,7 +31,6 @@ export default function UsageChart({ rows, groups, measure, label, value, onPick
     ...Object.fromEntries(groups.map(({ id }) => [`g:${id}`, height(row.values[id], measure)])),
   }));
   const byStart = new Map(rows.map((row) => [row.startMs, row]));
-  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
   return (
     <ResponsiveContainer width="100%" height={280}>
       <BarChart
@@ -99,8 +97,7 @@ export default function UsageChart({ rows, groups, measure, label, value, onPick
             name={name}
             stackId="all"
             fill={colourOf(index)}
-            isAnimationActive={!calm}
-            animationDuration={240}
+            isAnimationActive={false}
             maxBarSize={42}
             cursor="pointer"
           />
@@ -115,5 +112,3 @@ function shortDollars(value: number): string {
   if (value === 0) return '0';
   return value >= 10_000 ? compact(value) : String(Number(value.toPrecision(value >= 10 ? 4 : 2)));
 }
-
-export { usdNumber };

@@ -281,7 +281,7 @@ function Twin({ rows, groups, value, by, onPick }: TwinProps) {
             <button
               type="button"
               data-row-main
-              className="tap font-medium hover:underline"
+              className="tap-touch font-medium hover:underline"
               onClick={() => onPick(row.startMs)}
             >
               {label(row.startMs, by)}

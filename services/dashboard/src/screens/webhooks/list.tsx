@@ -81,7 +81,7 @@ export function WebhookList({ base, events, writer }: Props) {
                   <button
                     type="button"
                     data-row-main
-                    className="tap text-left font-medium break-all hover:underline"
+                    className="tap-touch text-left font-medium break-all hover:underline"
                     onClick={() => setShown(shown?.webhookId === hook.webhookId ? null : hook)}
                   >
                     {hook.url}
