@@ -1,5 +1,6 @@
 /** Every endpoint that generates, against a real worker and a real Redis: answers, bills, streams, aborts, errors. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import type { RunningRouter } from '@tollgate/router/app';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
@@ -27,6 +28,9 @@ const EMBEDDING_MODEL: CatalogModel = {
 };
 /** The worker's first element is the engine's; vectors have so many numbers. */
 const DIMENSIONS = 1_024;
+
+// Real processes on a busy machine: a test's own limit is no statement about time.
+jest.setTimeout(60_000);
 
 let around: Surroundings;
 let vllm: Devworker;

@@ -175,6 +175,8 @@ export function plans(input: PlanInput) {
           ...internal,
           TOLLGATE_METERING_LISTEN: hostPort(addresses.metering),
           TOLLGATE_METERING_METRICS_LISTEN: hostPort(addresses.meteringMetrics),
+          TOLLGATE_ROUTER_URL: urlOf(addresses.router),
+          TOLLGATE_CONSOLE_URL: urlOf(addresses.console),
           // Our own Redis is one process without replicas: a new process proves that the old one is gone.
           ...(addresses.redis ? { TOLLGATE_REDIS_STANDALONE: 'true' } : {}),
         },
@@ -203,6 +205,7 @@ export function plans(input: PlanInput) {
           TOLLGATE_ROUTER_LISTEN: hostPort(addresses.router),
           TOLLGATE_ROUTER_METRICS_LISTEN: hostPort(addresses.routerMetrics),
           TOLLGATE_ROUTER_ID: 'dev-1',
+          TOLLGATE_CONSOLE_URL: urlOf(addresses.console),
           TOLLGATE_SPOOL_DIR: home.spool,
           TOLLGATE_WORKERS: addresses.workers.map(urlOf).join(','),
           // An error's doc_url opens the console's page about it.
