@@ -172,6 +172,23 @@ describe('limits', () => {
     expect(await f.totals()).toEqual([992n, 8n, 0n, 0n]);
   });
 
+  test.each([
+    ['requests', key(60)],
+    ['tokens', key(null, 60)],
+  ])('a scope that is in use is never forgotten: %s', async (_limit, rates) => {
+    await f.lease(1000n);
+    const { client } = f.redis;
+    await f.admit('a', 1n, rates);
+    expect(await client.pttl(limitKey())).toBeGreaterThan(3_590_000);
+    // As if the last request had been a quarter of an hour ago: the time to live begins anew.
+    const [tat, at] = (await client.hmget(limitKey(), 'tat', 'at')).map(Number) as [number, number];
+    if (tat > 0) await client.hset(limitKey(), 'tat', tat - 900e6);
+    if (at > 0) await client.hset(limitKey(), 'at', at - 900e3);
+    await client.pexpire(limitKey(), 60_000);
+    await f.admit('b', 1n, rates);
+    expect(await client.pttl(limitKey())).toBeGreaterThan(3_590_000);
+  });
+
   test('a clock that steps back costs at most one minute of rate', async () => {
     await f.lease(1000n);
     const nowUs = Number((await f.redis.client.time())[0]) * 1e6;

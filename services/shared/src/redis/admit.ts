@@ -1,7 +1,7 @@
 import type { LeaseId, RequestId } from '../domain/ids.ts';
 import { LIMIT_SCOPES, type LimitKind, type LimitState, type RateLimits } from '../domain/limits.ts';
-import { bucketKeys, channels } from './keys.ts';
-import { bucketFor, call, capFields, decodeLease, type MoneyContext, moneyArg, scopeKeys } from './money-context.ts';
+import { channels } from './keys.ts';
+import { call, decodeLease, type MoneyContext, moneyArg, placesOf } from './money-context.ts';
 import {
   type AdmitInput,
   type AdmitResult,
@@ -38,42 +38,32 @@ const NO_REQUEST = '' as RequestId;
 
 /** One call, all or nothing. Throws RangeError for an amount above 2^53 - 1, and what the client throws. */
 export async function admit(context: MoneyContext, input: AdmitInput): Promise<AdmitResult> {
-  const bucket = bucketFor(context, input.accountId);
-  const keys = bucketKeys(bucket);
-  const scopes = scopeKeys(bucket, input.keyId, input.accountId, input.model);
-  const args: (string | number)[] = [
-    input.requestId,
-    input.accountId,
-    input.keyId,
-    input.model,
-    moneyArg(input.amountNusd),
+  const { keys, lease, verdict, limits, live } = placesOf(context, input);
+  const terms = [
     input.outboxBound,
     // Only a hint for the keeper: no reason to refuse.
     moneyArg(input.lowWaterNusd > MAX_SCRIPT_INTEGER ? MAX_SCRIPT_INTEGER : input.lowWaterNusd),
     input.capDayNusd === null ? -1 : moneyArg(input.capDayNusd),
     input.capMonthNusd === null ? -1 : moneyArg(input.capMonthNusd),
-    ...capFields(input.keyId),
-    channels.need,
   ];
   for (const scope of LIMIT_SCOPES) {
-    const limits = input.limits[scope];
-    args.push(...rateArgs(limits), limits.concurrency ?? -1, charge(input.tokenCharge[scope], limits));
+    const rates = input.limits[scope];
+    terms.push(...rateArgs(rates), rates.concurrency ?? -1, charge(input.tokenCharge[scope], rates));
   }
   const reply = await call(
     context,
     'admit',
+    [keys.state, lease, keys.hold(input.requestId), keys.holds, keys.outbox, keys.need, verdict, ...limits, ...live],
+    // The numbers as one argument: each of its own costs the client as much as all of them here.
     [
-      keys.state,
-      keys.lease(input.accountId),
-      keys.hold(input.requestId),
-      keys.holds,
-      keys.outbox,
-      keys.need,
-      keys.verdict(input.accountId),
-      ...scopes.limits,
-      ...scopes.live,
+      input.requestId,
+      input.accountId,
+      input.keyId,
+      input.model,
+      moneyArg(input.amountNusd),
+      channels.need,
+      `[${terms}]`,
     ],
-    args,
   ).catch((error: unknown) => {
     // Redis at maxmemory refuses the script's first write, so nothing was written.
     if (error instanceof Error && error.message.startsWith('OOM')) return ['metering_behind', -1, 0, 0, -1, 0, 0];

@@ -1,6 +1,6 @@
 import type { AccountId, KeyId, LeaseId, RequestId } from '../domain/ids.ts';
 import { bucketKeys } from './keys.ts';
-import { bucketFor, call, capFields, type MoneyContext, moneyArg, scopeKeys } from './money-context.ts';
+import { call, type MoneyContext, moneyArg, placesOf, scopeKeys } from './money-context.ts';
 import {
   type Beat,
   type BeatResult,
@@ -20,16 +20,8 @@ const BEATS_PER_CALL = 64;
 
 /** The KEYS of `settle` and of `reap`: whoever ends a hold with a bill touches the same things. */
 function billingKeys(context: MoneyContext, input: SettleInput | ReapInput): string[] {
-  const { keys, scopes } = places(context, input);
-  return [
-    keys.state,
-    keys.lease(input.accountId),
-    keys.hold(input.requestId),
-    keys.holds,
-    keys.outbox,
-    ...scopes.limits,
-    ...scopes.live,
-  ];
+  const { keys, lease, limits, live } = placesOf(context, input);
+  return [keys.state, lease, keys.hold(input.requestId), keys.holds, keys.outbox, ...limits, ...live];
 }
 
 export async function settle(context: MoneyContext, input: SettleInput): Promise<SettleResult> {
@@ -40,7 +32,7 @@ export async function settle(context: MoneyContext, input: SettleInput): Promise
     moneyArg(input.amountNusd),
     input.tokens,
     input.record,
-    ...capFields(input.keyId),
+    input.keyId,
     TOMBSTONE_MS,
     context.freshText(),
   ])) as [SettleResult['how'], string, string, string, number];
@@ -48,12 +40,12 @@ export async function settle(context: MoneyContext, input: SettleInput): Promise
 }
 
 export async function voidHold(context: MoneyContext, input: VoidInput): Promise<VoidResult> {
-  const { keys, scopes } = places(context, input);
+  const { keys, lease, limits, live } = placesOf(context, input);
   return (await call(
     context,
     'void',
-    [keys.lease(input.accountId), keys.hold(input.requestId), keys.holds, ...scopes.limits, ...scopes.live],
-    [input.requestId, input.tokens, ...capFields(input.keyId), TOMBSTONE_MS],
+    [lease, keys.hold(input.requestId), keys.holds, ...limits, ...live],
+    [input.requestId, input.tokens, input.keyId, TOMBSTONE_MS],
   )) as VoidResult;
 }
 
@@ -65,7 +57,7 @@ export async function reap(context: MoneyContext, input: ReapInput): Promise<Rea
     moneyArg(input.amountNusd),
     input.tokens,
     input.record ?? '',
-    ...capFields(input.keyId),
+    input.keyId,
     TOMBSTONE_MS,
     context.freshText(),
     input.history,
@@ -149,9 +141,4 @@ function decodeHold(requestId: RequestId, row: (string | null)[]): HoldView {
     intent: row[10] ?? null,
     progress: row[11] ?? null,
   };
-}
-
-function places(context: MoneyContext, ref: { accountId: string; keyId: string; model: string }) {
-  const bucket = bucketFor(context, ref.accountId);
-  return { keys: bucketKeys(bucket), scopes: scopeKeys(bucket, ref.keyId, ref.accountId, ref.model) };
 }

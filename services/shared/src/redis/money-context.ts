@@ -17,6 +17,8 @@ export interface MoneyContext {
   bucketCount: number;
   guard: CallGuard;
   script(name: string): LuaScript;
+  /** See `placesOf`. */
+  places: Map<string, Places>;
   /** Text never used before, for the id of an outbox that has to be begun. */
   freshText(): string;
 }
@@ -43,6 +45,38 @@ export function scopeKeys(bucket: number, keyId: string, accountId: string, mode
   const keys = bucketKeys(bucket);
   const scopes = scopeNames(keyId, accountId, model);
   return { limits: scopes.map(keys.limit), live: scopes.map(keys.live) };
+}
+
+type Places = {
+  keys: ReturnType<typeof bucketKeys>;
+  lease: string;
+  verdict: string;
+  limits: string[];
+  live: string[];
+};
+
+const MAX_PLACES = 20_000;
+
+/** The keys that requests of one API key for one model touch: their names are made once, not with every call. */
+export function placesOf(
+  context: MoneyContext,
+  { accountId, keyId, model }: { accountId: string; keyId: string; model: string },
+): Places {
+  const name = `${accountId} ${keyId} ${model}`;
+  let places = context.places.get(name);
+  if (places === undefined) {
+    const bucket = bucketFor(context, accountId);
+    const keys = bucketKeys(bucket);
+    places = {
+      keys,
+      lease: keys.lease(accountId),
+      verdict: keys.verdict(accountId),
+      ...scopeKeys(bucket, keyId, accountId, model),
+    };
+    if (context.places.size >= MAX_PLACES) context.places.clear();
+    context.places.set(name, places);
+  }
+  return places;
 }
 
 /** Money as script argument. Throws RangeError when Lua could not count it exactly. */

@@ -49,6 +49,7 @@ export class MoneyScripts {
       client,
       bucketCount,
       guard: options.guard ?? ((run) => run()),
+      places: new Map(),
       freshText: () => `${instance}.${++count}`,
       script(name) {
         let script = scripts.get(name);

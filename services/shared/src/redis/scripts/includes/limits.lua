@@ -3,6 +3,8 @@
 -- to one minute, so that a step of the clock forgives or costs at most that.
 local WINDOW_MS = 60000
 local IDLE_MS = 3600000
+-- A key's time to live is renewed once per so long, not with every request.
+local RENEW_MS = 600000
 
 local function clamp(value, low, high)
   if value < low then return low end
@@ -22,6 +24,7 @@ local function read_limit(key, rpm, interval, tpm, now_ms, now_us)
   local limit = {key = key, rpm = rpm, interval = interval, tpm = tpm}
   if rpm < 0 and tpm < 0 then return limit end
   local stored = redis.call('HMGET', key, 'tat', 'lvl', 'at')
+  limit.written_ms = tonumber(stored[3]) or (tonumber(stored[1]) or 0) / 1000
   if rpm >= 0 then
     limit.window = rpm * interval
     limit.tat = clamp(tonumber(stored[1]) or now_us, now_us, now_us + limit.window)
@@ -44,18 +47,21 @@ local function token_wait_ms(limit, charge)
 end
 
 local function charge_limit(limit, charge, now_ms)
-  if limit.rpm >= 0 then limit.tat = limit.tat + limit.interval end
-  if limit.tpm >= 0 then limit.lvl = limit.lvl - charge * WINDOW_MS end
-  if limit.rpm >= 0 and limit.tpm >= 0 then
-    redis.call('HSET', limit.key, 'tat', limit.tat, 'lvl', limit.lvl, 'at', now_ms, 'tpm', limit.tpm)
-  elseif limit.rpm >= 0 then
-    redis.call('HSET', limit.key, 'tat', limit.tat)
-  elseif limit.tpm >= 0 then
-    redis.call('HSET', limit.key, 'lvl', limit.lvl, 'at', now_ms, 'tpm', limit.tpm)
+  local has_rpm, has_tpm = limit.rpm >= 0, limit.tpm >= 0
+  if not has_rpm and not has_tpm then return end
+  if has_rpm then limit.tat = limit.tat + limit.interval end
+  if has_tpm then limit.lvl = limit.lvl - charge * WINDOW_MS end
+  local made
+  if has_rpm and has_tpm then
+    made = redis.call('HSET', limit.key, 'tat', limit.tat, 'lvl', limit.lvl, 'at', now_ms, 'tpm', limit.tpm)
+  elseif has_rpm then
+    made = redis.call('HSET', limit.key, 'tat', limit.tat)
   else
-    return
+    made = redis.call('HSET', limit.key, 'lvl', limit.lvl, 'at', now_ms, 'tpm', limit.tpm)
   end
-  redis.call('PEXPIRE', limit.key, IDLE_MS)
+  if made > 0 or math.floor(limit.written_ms / RENEW_MS) ~= math.floor(now_ms / RENEW_MS) then
+    redis.call('PEXPIRE', limit.key, IDLE_MS)
+  end
 end
 
 -- {limit, remaining, reset ms} of requests, then of tokens, of the scope with the smallest remaining share; -1 = none.
