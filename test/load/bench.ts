@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Helper } from './ipc.ts';
 import { cpuPerChunk, cpuPerRequest } from './measures/cpu.ts';
@@ -76,6 +76,10 @@ async function startSubjects(options: Options, ports: number[], subjects: Subjec
       nodeArgs: options.profile ? ['--cpu-prof', '--cpu-prof-dir', options.profile] : [],
     });
     subjects.push(tollgate);
+  }
+  if (options.against !== null) {
+    const before = await startTollgate({ upstreamPorts: ports, root: resolve(options.against) });
+    subjects.push({ ...before, name: 'before' });
   }
   for (const [name, start] of [
     ['node', startNodeFloor],

@@ -24,6 +24,8 @@ export interface Options {
   write: boolean;
   /** Folder for a CPU profile of the router. */
   profile: string | null;
+  /** Folder of another built copy of Tollgate: one more subject, `before`. */
+  against: string | null;
 }
 
 export const HELP = `npm run bench -- [options]
@@ -32,7 +34,8 @@ export const HELP = `npm run bench -- [options]
   --subjects a,b     some of: tollgate node nginx haproxy
   --json FILE        everything measured, as JSON
   --write            renew docs/benchmarks.md and docs/benchmarks.json
-  --profile FOLDER   leave a CPU profile of the router there`;
+  --profile FOLDER   leave a CPU profile of the router there
+  --against FOLDER   another built copy of Tollgate as one more subject: what a change is worth`;
 
 /** The options, or the text to print instead: the help, or what is wrong. */
 export function readOptions(args: readonly string[]): Options | string {
@@ -46,6 +49,7 @@ export function readOptions(args: readonly string[]): Options | string {
         json: { type: 'string' },
         write: { type: 'boolean', default: false },
         profile: { type: 'string' },
+        against: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
@@ -60,6 +64,7 @@ export function readOptions(args: readonly string[]): Options | string {
       json: values.json ?? null,
       write: values.write,
       profile: values.profile ?? null,
+      against: values.against ?? null,
     };
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)}\n${HELP}`;

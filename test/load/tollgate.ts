@@ -31,6 +31,8 @@ export interface TollgateOptions {
   nodeArgs?: readonly string[];
   /** Run the sources instead of the build. */
   fromSource?: boolean;
+  /** Another built copy of Tollgate, to compare a change with what was before it. */
+  root?: string;
 }
 
 /** Starts Redis, seeds it, starts one router. */
@@ -38,9 +40,10 @@ export async function startTollgate({
   upstreamPorts,
   nodeArgs = [],
   fromSource = false,
+  root = ROOT,
 }: TollgateOptions): Promise<TollgateSubject> {
   const main = fromSource ? 'services/router/src/main.ts' : 'services/router/dist/main.js';
-  if (!existsSync(join(ROOT, main))) throw new Error(`${main} is missing: build first (npm run build)`);
+  if (!existsSync(join(root, main))) throw new Error(`${join(root, main)} is missing: build first (npm run build)`);
   const redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'everysec'] });
   const seeded = await seedRedis(redis.url, ACCOUNTS);
   const drainer = await Helper.start('./drainer.ts');
@@ -49,7 +52,7 @@ export async function startTollgate({
   const logFile = join(folder, 'router.log');
   const [port, metricsPort] = [await freePort(), await freePort()];
   const conditions = fromSource ? ['--conditions=tollgate-source'] : [];
-  const child = await runServer(process.execPath, [...conditions, ...nodeArgs, join(ROOT, main)], port, logFile, {
+  const child = await runServer(process.execPath, [...conditions, ...nodeArgs, join(root, main)], port, logFile, {
     TOLLGATE_ROUTER_LISTEN: `127.0.0.1:${port}`,
     TOLLGATE_ROUTER_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
     TOLLGATE_WORKERS: upstreamPorts.map((each) => `http://127.0.0.1:${each}`).join(','),
@@ -70,7 +73,7 @@ export async function startTollgate({
   await eventually('the router has workers', async () =>
     /^tollgate_worker_up\{.*\} 1$/m.test(await (await fetch(`${metricsUrl}/metrics`)).text()),
   );
-  const version = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version as string;
+  const version = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version as string;
   const pids = processTree(child.pid ?? 0);
   return {
     name: 'tollgate',
