@@ -4,6 +4,7 @@
  */
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { readActingKey } from '@tollgate/shared/domain/acting-key';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
 import { readCatalog } from '@tollgate/shared/redis/catalog-store';
@@ -29,11 +30,14 @@ import { CatalogView } from './catalog.ts';
 import { machineName, type RouterConfig } from './config.ts';
 import { RequestContext } from './context.ts';
 import { loadProfiles } from './contract/load-profiles.ts';
+import type { ChatRequest } from './contract/request.ts';
 import { Discovery } from './discovery/sources.ts';
 import { ENDPOINT_NAMES } from './endpoints/endpoint.ts';
 import { ENDPOINTS } from './endpoints/index.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { ReplicaLink } from './fleet/replica-link.ts';
+import { groundRequest } from './grounding/ground.ts';
+import { groundParts } from './grounding/parts.ts';
 import { sendError } from './http/error-response.ts';
 import { answerHeaders } from './http/headers.ts';
 import { createRoutes } from './http/routes.ts';
@@ -362,6 +366,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     if (config.TOLLGATE_ACCESS_LOG === 'off') return;
     if (config.TOLLGATE_ACCESS_LOG === 'all' || ctx.status >= 500) logAccess(logger, ctx, durationMs);
   };
+  const services = serviceUrls(config);
+  const grounding = groundParts(config, services.get('retrieval'), clock);
   const serviceProxy = createServiceProxy({
     serviceToken: config.TOLLGATE_SERVICE_TOKEN ?? '',
     timeoutMs: config.TOLLGATE_SERVICE_TIMEOUT_MS,
@@ -389,7 +395,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         throw new AppError('store_unavailable', { cause, retryAfterMs: 1_000 });
       }
     },
-    services: { urls: serviceUrls(config), pass: serviceProxy },
+    services: { urls: services, pass: serviceProxy },
     quoting: {
       money,
       outboxBound: config.TOLLGATE_OUTBOX_BOUND,
@@ -406,7 +412,11 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         directory,
         digest: cachedDigest((text) => keyDigest(text, config.TOLLGATE_KEY_PEPPER)),
         nowMs: () => clock.nowMs(),
+        // Without a token nobody can vouch for anybody.
+        acting: (text) =>
+          grounding.serviceToken === '' ? null : readActingKey(text, grounding.serviceToken, clock.nowMs()),
       },
+      ground: (ctx) => groundRequest(ctx.request as ChatRequest, ctx.key!, grounding),
       checkOpen() {
         if (running.closed) throw new AppError('shutting_down', { retryAfterMs: 1_000 });
         if (!spool.isWritable)

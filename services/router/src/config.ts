@@ -91,6 +91,10 @@ export const routerShape = {
   TOLLGATE_CONSOLE_URL: httpUrl().optional(),
   TOLLGATE_RETRIEVAL_URL: httpUrl().optional(),
   TOLLGATE_SERVICE_TIMEOUT_MS: integer(100, 600_000).default(60_000),
+  /** One call for passages (`rag_params`), and how many may run: in all, and of one account. */
+  TOLLGATE_GROUND_TIMEOUT_MS: integer(10, 60_000).default(2_500),
+  TOLLGATE_GROUND_CONCURRENCY: integer(1, 10_000).default(128),
+  TOLLGATE_GROUND_PER_ACCOUNT: integer(1, 10_000).default(32),
   /** Base of the error pages that errors point to. */
   TOLLGATE_ERROR_DOCS_URL: z.string().default('/docs/errors'),
   /** Names of the contracts to serve; all of the folder when empty. */

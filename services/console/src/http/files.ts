@@ -65,8 +65,20 @@ export function fileRoutes(files: FileService, serviceToken: string): Router {
     await files.delete(whoOf(request), request.params.id);
     response.json({ id: request.params.id, object: 'file', deleted: true });
   });
+  router.put('/internal/files/:id', requireService(serviceToken), async (request, response) => {
+    response.locals.operation = 'files.write';
+    const query = writeQuery.safeParse(request.query);
+    const { id } = request.params;
+    if (!query.success) throw invalidRequest('query', query.error);
+    if (!isId('file', id)) throw new AppError('invalid_request', { param: 'id' });
+    const { purpose, filename } = query.data;
+    response.json(fileView(await files.write(whoOf(request), id, purpose, nameOf(filename), request)));
+  });
   return router;
 }
+
+/** What the product writes into an account's files. */
+const writeQuery = z.object({ purpose: z.enum(['batch_output']), filename: z.string().min(1).max(MAX_NAME) });
 
 function fileView(file: FileRecord) {
   return {
@@ -86,6 +98,8 @@ function fileView(file: FileRecord) {
  */
 function receive(request: Request, files: FileService, who: Identity): Promise<FileRecord> {
   if (Number(request.headers['content-length'] ?? 0) > files.maxFileBytes + FORM_BYTES) {
+    // Read and thrown away: a router between would take a closed connection for a broken service.
+    request.resume();
     throw new AppError('body_too_large', { message: `A file may have ${files.maxFileBytes} bytes at most.` });
   }
   const type = request.headers['content-type'];

@@ -77,7 +77,7 @@ export const searchInput = z.strictObject({
       .min(1)
       .max(8),
   ]),
-  filters: z.unknown(),
+  filters: z.unknown().optional(),
   max_num_results: z.int().min(1).max(50).default(10),
   ranking_options: z
     .strictObject({

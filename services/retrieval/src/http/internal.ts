@@ -14,7 +14,7 @@ const groundRequest = z.object({
   mode: z.enum(RETRIEVAL_MODES),
   top_k: z.int().min(1).max(GROUND_LIMITS.topK),
   score_threshold: z.number().min(0).max(1),
-  filters: z.unknown(),
+  filters: z.unknown().optional(),
   max_context_tokens: z.int().min(1).max(GROUND_LIMITS.contextTokens),
   acting_key: z.string(),
 });

@@ -1,10 +1,5 @@
 /** Which parser a file gets: by what its bytes say first, then by its name. */
 import { type Block, type ParseLimits, UnreadableFile } from './block.ts';
-import { delimiterOf, parseCsv } from './csv.ts';
-import { parseHtml } from './html.ts';
-import { parseJson, parseJsonLines } from './json.ts';
-import { parseMarkdown } from './markdown.ts';
-import { parsePdf } from './pdf.ts';
 import { decodeText, parseText } from './text.ts';
 
 export type FileKind = 'text' | 'markdown' | 'html' | 'pdf' | 'json' | 'jsonl' | 'csv';
@@ -63,20 +58,23 @@ export function kindOf(filename: string, bytes: Uint8Array): FileKind {
 
 /** @throws {UnreadableFile} */
 export async function parseFile(filename: string, bytes: Uint8Array, limits: ParseLimits): Promise<Block[]> {
+  // Loaded as they are needed: each file has a thread of its own, and most need one small parser.
   const kind = kindOf(filename, bytes);
-  if (kind === 'pdf') return parsePdf(bytes, limits);
+  if (kind === 'pdf') return (await import('./pdf.ts')).parsePdf(bytes, limits);
   const text = decodeText(bytes);
   switch (kind) {
     case 'markdown':
-      return parseMarkdown(text, limits);
+      return (await import('./markdown.ts')).parseMarkdown(text, limits);
     case 'html':
-      return parseHtml(text, limits);
+      return (await import('./html.ts')).parseHtml(text, limits);
     case 'json':
-      return parseJson(text, limits);
+      return (await import('./json.ts')).parseJson(text, limits);
     case 'jsonl':
-      return parseJsonLines(text, limits);
-    case 'csv':
+      return (await import('./json.ts')).parseJsonLines(text, limits);
+    case 'csv': {
+      const { parseCsv, delimiterOf } = await import('./csv.ts');
       return parseCsv(text, delimiterOf(text), limits);
+    }
     default:
       return parseText(text, limits);
   }

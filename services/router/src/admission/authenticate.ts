@@ -1,4 +1,5 @@
 /** Who is calling, from headers alone; junk is refused without any I/O. */
+import { ACTING_PREFIX } from '@tollgate/shared/domain/acting-key';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { isWellFormedKey, type KeyRecord } from '@tollgate/shared/domain/key';
 import type { KeyDirectory } from './key-directory.ts';
@@ -15,11 +16,15 @@ export interface AuthenticateParts {
   directory: KeyDirectory;
   digest: (keyText: string) => string;
   nowMs: () => number;
+  /** Reads what another service of the installation shows to work for an account; null = it is none, or over. */
+  acting?: (text: string) => KeyRecord | null;
 }
 
 /** The record of a key that may be used now. Throws 401, 403 or 503. */
 export async function authenticate(headers: AuthHeaders, parts: AuthenticateParts): Promise<KeyRecord> {
   const text = keyText(headers);
+  const acting = text.startsWith(ACTING_PREFIX) ? parts.acting?.(text) : null;
+  if (acting) return acting;
   if (!isWellFormedKey(text)) throw new AppError('invalid_api_key');
   const digest = parts.digest(text);
   const copy = parts.directory.peek(digest);

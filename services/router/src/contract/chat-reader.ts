@@ -2,6 +2,7 @@
  * A chat body as its contract profile allows it: JSON value -> ChatRequest, or an error that names the field. The rules
  * are compiled once; a request costs one pass over the names of its fields and one call per value.
  */
+import { readRagParams } from '../grounding/rag-params.ts';
 import type { StructuredRequest } from '../schema-gate/request.ts';
 import {
   checkBoolean,
@@ -63,6 +64,7 @@ const TOGETHER: Record<string, ParameterRule['type']> = {
   tool_choice: 'tool_choice',
   ...Object.fromEntries(STRUCTURED_FIELDS.map((name) => [name, 'structured' as const])),
   chat_template_kwargs: 'chat_template_kwargs',
+  rag_params: 'rag_params',
 };
 
 interface Entry {
@@ -133,6 +135,7 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
   const readLimit = tokenLimit(file);
   const readUsage = usageRule(file.usageInStream);
   const forms = STRUCTURED_FIELDS.filter((name) => entries.get(name)?.kind === 'later');
+  const canGround = entries.get('rag_params')?.kind === 'later';
   const { minItems: minTools = 1, maxItems: maxTools = 128 } = parameters.tools ?? {};
 
   function readFields(body: JsonObject): Read {
@@ -188,6 +191,7 @@ function compileBody(file: ProfileFile, entries: ReadonlyMap<string, Entry>): (b
       // A thought that never closes keeps the grammar from ever being applied (facts/real-engine.md 3.8).
       thinking: needsWholeOutput ? false : readThinking(single.reasoning_effort, body.chat_template_kwargs),
       needsWholeOutput,
+      rag: canGround ? readRagParams(body.rag_params) : null,
       labels: read.labels,
     };
     if (patch) asPatch(request);

@@ -32,6 +32,7 @@ export const PARAMETER_TYPES = [
   'tool_choice',
   'structured',
   'chat_template_kwargs',
+  'rag_params',
 ] as const;
 
 /** Paths beside generations: answered by the router itself, or passed to the service that has the tables. */

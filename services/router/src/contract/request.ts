@@ -1,5 +1,7 @@
 /** The request as the router understands it, whatever contract it came by. A contract profile makes one of these. */
 
+import type { RagParams } from '../grounding/rag-params.ts';
+import type { Grounding } from '../grounding/sources.ts';
 import type { StructuredRequest } from '../schema-gate/request.ts';
 
 export interface TextPart {
@@ -70,4 +72,8 @@ export interface ChatRequest extends GenerationRequest {
   parallelToolCalls: boolean | null;
   /** Whether the model may think first; null = as its template does by default. */
   thinking: boolean | null;
+  /** What to look up before the model is asked; null = nothing. */
+  rag?: RagParams | null;
+  /** What was found: the messages hold it from here on. */
+  grounding?: Grounding | null;
 }

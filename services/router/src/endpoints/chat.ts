@@ -1,5 +1,6 @@
 /** `POST /chat/completions`: OpenAI's chat, as the contract profile has it. */
 import type { ChatRequest, GenerationRequest } from '../contract/request.ts';
+import { GroundedReader, groundedPlain } from '../grounding/grounded-answer.ts';
 import { readPlainAnswer } from '../relay/plain-answer.ts';
 import { StreamReader, type StreamReaderOptions } from '../relay/stream-reader.ts';
 import { chatBody, requestText, tokenizeBody } from '../upstream/body.ts';
@@ -27,9 +28,13 @@ export const CHAT: Endpoint<ChatRequest> = {
   body: (request, { text, maxTokens, constraint, fields, dialect }) =>
     chatBody(request, text, maxTokens, constraint, fields, dialect),
   tokenizeBody,
-  streamReader: (request, options) => new StreamReader(chatReaderOptions(request, options)),
+  streamReader: (request, options) => {
+    const reader = new StreamReader(chatReaderOptions(request, options));
+    return request.grounding ? new GroundedReader(reader, request.grounding) : reader;
+  },
   plainReader: (request, { checks, shape }) => {
     const options = { checks, shape, hasTools: request.tools !== null };
-    return (body) => readPlainAnswer(body, options);
+    const read = (body: Buffer) => readPlainAnswer(body, options);
+    return request.grounding ? groundedPlain(read, request.grounding) : read;
   },
 };
