@@ -478,7 +478,7 @@ export const REMARKS: Readonly<Record<string, string>> = {
   '1.20':
     'deviation: a bucket that refills evenly. 60 pass at once; after that one more each second, not 60 after a minute of silence.',
   '1.15': 'Usage is in the chunk with the finish reason, as the seed says.',
-  '2.2': 'Refused by name as long as no retrieval service is connected.',
+  '2.2': 'Grounded answers: docs/retrieval.md, test/retrieval. Refused by name where no retrieval service is connected.',
   '2.4': "deviation: vLLM takes four stop strings, so the fifth is refused in this contract's words.",
   '2.6': "Above the engine's range (2 and 1) the largest value it knows is sent.",
   '2.11': 'Of sampling parameters that this contract does not have, none is looked at.',

@@ -27,7 +27,15 @@ test('2.1 model is optional: absent and "" mean the default model', async () => 
 test('2.2 rag_params: absent or null is off; given, it reaches no engine', async () => {
   expect((await call({ rag_params: null })).status).toBe(200);
   expect(lastOf(world.sent)).not.toHaveProperty('rag_params');
-  expect((await refused({ rag_params: { collection: 'c' } })).json.error.param).toBe('rag_params');
+  for (const [rag_params, param] of [
+    [{ collection: 'c' }, 'rag_params.collection'],
+    [{ collections: [] }, 'rag_params.collections'],
+    [7, 'rag_params'],
+    // This router knows no retrieval service, and says so by name. With one: test/retrieval.
+    [{ collections: ['vs_1'] }, 'rag_params'],
+  ] as const) {
+    expect((await refused({ rag_params })).json.error.param).toBe(param);
+  }
 });
 
 test('2.3 chat_id is text for the log and never reaches the worker', async () => {
