@@ -61,6 +61,7 @@ export function testOptions(databaseUrl: string, redisUrl: string): MeteringOpti
     release: { skewMs: 0, graceMs: 0 },
     reaper: { everyMs: 100, unbeatenMs: 60_000, silentMs: 60_000, marginMs: 0, auditEveryMs: 300_000 },
     jobs: null,
+    batches: null,
     reclaimOnStop: true,
   };
 }

@@ -19,6 +19,7 @@ import {
   startMetricsServer,
 } from '@tollgate/shared/runtime/metrics';
 import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
+import { type BatchSettings, startBatches } from './batches/start.ts';
 import type { MeteringConfig } from './config.ts';
 import { Drain } from './drain/drain.ts';
 import { Recorder } from './drain/recorder.ts';
@@ -60,6 +61,8 @@ export interface MeteringOptions {
   reaper: ReaperOptions;
   /** null = no BullMQ. */
   jobs: { reconcileEveryMs: number; rollupEveryMs: number; rescheduleMs: number } | null;
+  /** null = this process runs no batches. */
+  batches: Omit<BatchSettings, 'redisUrl' | 'serviceToken'> | null;
   reclaimOnStop: boolean;
 }
 
@@ -127,7 +130,25 @@ export function optionsOf(config: MeteringConfig): MeteringOptions {
           rescheduleMs: RESCHEDULE_MS,
         }
       : null,
+    batches: batchOptions(config),
     reclaimOnStop: config.TOLLGATE_METERING_RECLAIM_ON_STOP,
+  };
+}
+
+function batchOptions(config: MeteringConfig): MeteringOptions['batches'] {
+  const { TOLLGATE_ROUTER_URL: routerUrl, TOLLGATE_CONSOLE_URL: consoleUrl } = config;
+  if (!routerUrl || !consoleUrl || !config.TOLLGATE_METERING_JOBS) return null;
+  return {
+    routerUrl,
+    consoleUrl,
+    parallel: config.TOLLGATE_BATCH_PARALLEL,
+    concurrency: config.TOLLGATE_BATCH_CONCURRENCY,
+    maxLines: config.TOLLGATE_BATCH_MAX_LINES,
+    maxLineBytes: config.TOLLGATE_BATCH_MAX_LINE_BYTES,
+    maxFileBytes: config.TOLLGATE_BATCH_MAX_FILE_BYTES,
+    maxOpen: config.TOLLGATE_BATCH_MAX_OPEN,
+    sweepMs: config.TOLLGATE_BATCH_SWEEP_MS,
+    lockMs: config.TOLLGATE_BATCH_LOCK_MS,
   };
 }
 
@@ -237,6 +258,12 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
     lifecycle.defer('jobs', () => jobs.stop());
   }
 
+  const { serviceToken, redisUrl } = deps;
+  const batches =
+    deps.batches === null
+      ? null
+      : startBatches({ ...deps.batches, redisUrl, serviceToken }, { db, lifecycle, logger, clock, random, metrics });
+
   const http = await startHttpServer(deps.listen, {
     db,
     recorder,
@@ -244,6 +271,7 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
     logger,
     ready: isReady,
     onFreed: (freed) => drain.forgetVerdicts(freed),
+    batches,
   });
   lifecycle.defer('http', () => http.close());
   logger.info({ url: http.url, buckets: deps.bucketCount }, 'metering is up');

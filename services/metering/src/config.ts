@@ -2,6 +2,7 @@
 import {
   type Environment,
   flag,
+  httpUrl,
   integer,
   listenAddress,
   loadConfig,
@@ -54,6 +55,20 @@ export const meteringShape = {
   TOLLGATE_METERING_JOBS: flag().default(true),
   TOLLGATE_METERING_RECONCILE_MS: ms(60_000),
   TOLLGATE_METERING_ROLLUP_MS: ms(60_000),
+  /** Base URLs of a router and of the console: with both, this process runs batches. */
+  TOLLGATE_ROUTER_URL: httpUrl().optional(),
+  TOLLGATE_CONSOLE_URL: httpUrl().optional(),
+  /** Lines of one batch under way at a time; fewer by itself while the fleet is busy. */
+  TOLLGATE_BATCH_PARALLEL: integer(1, 10_000).default(16),
+  TOLLGATE_BATCH_CONCURRENCY: integer(1, 1_000).default(4),
+  TOLLGATE_BATCH_MAX_LINES: integer(1, 10_000_000).default(50_000),
+  TOLLGATE_BATCH_MAX_LINE_BYTES: integer(100).default(1_048_576),
+  TOLLGATE_BATCH_MAX_FILE_BYTES: integer(1_000).default(209_715_200),
+  /** Batches that one account may have in work. */
+  TOLLGATE_BATCH_MAX_OPEN: integer(1).default(20),
+  /** A batch whose process is silent for so long goes on in another. */
+  TOLLGATE_BATCH_LOCK_MS: ms(30_000),
+  TOLLGATE_BATCH_SWEEP_MS: ms(5_000),
   /** A stop gives all idle leases back. Off for one of several instances that is only restarted. */
   TOLLGATE_METERING_RECLAIM_ON_STOP: flag().default(true),
   TOLLGATE_STOP_GRACE_MS: integer(0, 600_000).default(15_000),

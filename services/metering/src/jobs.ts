@@ -21,7 +21,7 @@ export interface JobsDeps {
 }
 
 /** BullMQ waits on its connections itself: no command may give up on its own. */
-function connect(url: string, name: string): Redis {
+export function connectQueue(url: string, name: string): Redis {
   const client = new Redis(url, {
     connectionName: name,
     maxRetriesPerRequest: null,
@@ -35,7 +35,10 @@ function connect(url: string, name: string): Redis {
 
 export function startJobs(deps: JobsDeps): { stop(): Promise<void> } {
   const { logger, metrics, clock, tasks } = deps;
-  const connections = [connect(deps.redisUrl, 'tollgate-jobs'), connect(deps.redisUrl, 'tollgate-job-worker')];
+  const connections = [
+    connectQueue(deps.redisUrl, 'tollgate-jobs'),
+    connectQueue(deps.redisUrl, 'tollgate-job-worker'),
+  ];
   const [queueConnection, workerConnection] = connections as [Redis, Redis];
   const queue = new Queue<{ task: MaintenanceTask }>(maintenanceQueue.name, {
     connection: queueConnection,

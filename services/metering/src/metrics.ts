@@ -21,6 +21,7 @@ export interface MeteringMetrics {
   leakedTotal: Counter;
   driftNusd: Gauge;
   reconcileFindings: Gauge<'check'>;
+  batchLinesTotal: Counter<'state'>;
   loopErrorsTotal: Counter<'loop'>;
 }
 
@@ -60,6 +61,7 @@ export function createMetrics(registry: Registry): MeteringMetrics {
     leakedTotal: counter('leaked_concurrency_total', 'Entries taken off concurrency sets that no hold stood for.'),
     driftNusd: gauge('ledger_drift_nusd', 'Sum of all differences that the last reconciliation found; 0 is right.'),
     reconcileFindings: gauge('reconcile_findings', 'Differences of the last reconciliation, by check.', ['check']),
+    batchLinesTotal: counter('batch_lines_total', 'Lines of batches that have ended: done, failed.', ['state']),
     loopErrorsTotal: counter('loop_errors_total', 'Rounds of a background loop that failed and are repeated.', [
       'loop',
     ]),

@@ -11,6 +11,7 @@ import type { ServerResponse } from 'node:http';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
+import { pricesAt } from '@tollgate/shared/domain/money';
 import { type AdmitParts, admit } from './admission/admit.ts';
 import {
   type AuthenticateParts,
@@ -108,7 +109,7 @@ export function validate(
   const request = endpoint.parse(body, ctx.profile);
   request.model ||= defaultModel(ctx.key!, parts);
   ctx.request = request;
-  ctx.model = sellableModel(request.model, ctx.key!, parts);
+  ctx.model = atKeyPrice(sellableModel(request.model, ctx.key!, parts), ctx.key!);
   return request;
 }
 
@@ -131,6 +132,11 @@ function sellableModel(id: string, key: KeyRecord, parts: ValidateParts): Catalo
   if (!model?.enabled) throw new AppError('model_not_found', { param: 'model' });
   if (!mayUseModel(key, id)) throw new AppError('model_not_allowed', { param: 'model' });
   return model;
+}
+
+/** A batch's lines pay a part of the price: hold, bill and record alike. */
+function atKeyPrice(model: CatalogModel, { pricePercent }: KeyRecord): CatalogModel {
+  return pricePercent === undefined ? model : { ...model, prices: pricesAt(model.prices, pricePercent) };
 }
 
 /** The first model that is sold and that the key may use: some contracts let a client leave the choice to us. */

@@ -90,6 +90,16 @@ export class FileService {
     }
   }
 
+  /** A file that the product itself makes (what a batch answered), under an id that it minted; again = anew. */
+  async write(who: Identity, id: string, purpose: string, filename: string, content: Readable): Promise<FileRecord> {
+    const { store, clock } = this.#options;
+    const stored = await store.put(id, content, Number.MAX_SAFE_INTEGER);
+    const names = { id, ...ownerOf(who), keyId: who.keyId, purpose, filename };
+    const record: FileRecord = { ...names, ...stored, createdAtMs: clock.nowMs() };
+    await this.#records.replace(record);
+    return record;
+  }
+
   async get(who: Identity, id: string): Promise<FileRecord> {
     const record = await this.#records.get(ownerOf(who), id);
     if (record === null) throw noFile();

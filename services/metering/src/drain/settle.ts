@@ -15,7 +15,7 @@ import type {
   SettlementWrite,
   SettlementWrites,
 } from '@tollgate/shared/db/settlement-store';
-import { costNusd, type UnitPrices } from '@tollgate/shared/domain/money';
+import { costNusd, pricesAt, type UnitPrices } from '@tollgate/shared/domain/money';
 import type { UsageRecord } from '@tollgate/shared/domain/usage';
 
 /** A record on its way in. `source` is unique per delivery place, e.g. bucket, history and stream id. */
@@ -185,7 +185,8 @@ function checkPrices(
   prices: ReadonlyMap<string, UnitPrices>,
   find: (finding: Finding, amountNusd?: bigint) => void,
 ): void {
-  const row = prices.get(record.priceId);
+  const whole = prices.get(record.priceId);
+  const row = whole && pricesAt(whole, record.pricePercent ?? 100);
   if (
     !row ||
     row.inputNusd !== record.prices.inputNusd ||

@@ -1,5 +1,5 @@
 /**
- * Metering's own port: `POST /ingest` for usage records that a stopping router could not get confirmed, and for
+ * Metering's own port: batches, and `POST /ingest` for usage records that a stopping router could not get confirmed, and for
  * `tollgate usage import`. Authenticated by the service token.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
@@ -10,7 +10,9 @@ import { tx } from '@tollgate/shared/db/tx';
 import type { ListenAddress } from '@tollgate/shared/runtime/config';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import express from 'express';
+import type { BatchApi } from '../batches/api.ts';
 import type { Recorded, Recorder } from '../drain/recorder.ts';
+import { batchRoutes } from './batches.ts';
 
 export interface HttpDeps {
   db: Db;
@@ -20,6 +22,8 @@ export interface HttpDeps {
   ready: () => Promise<boolean>;
   /** Told after records were posted: verdicts about these accounts are out of date. */
   onFreed: (freed: Recorded['freed']) => Promise<void>;
+  /** null = batches run elsewhere, or nowhere. */
+  batches: BatchApi | null;
 }
 
 export interface HttpServer {
@@ -67,6 +71,9 @@ export async function startHttpServer(listen: ListenAddress, deps: HttpDeps): Pr
       }
     },
   );
+  if (deps.batches !== null) {
+    app.use('/v1/batches', authenticate(deps.serviceToken), batchRoutes(deps.batches, deps.logger));
+  }
   app.use((_: express.Request, response: express.Response) =>
     refuse(response, 404, 'not_found', 'there is nothing here'),
   );

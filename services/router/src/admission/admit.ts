@@ -45,7 +45,8 @@ export async function foresee(
   }
   ctx.limits = result.limits;
   if (result.kind === 'ok' || result.kind === 'held') return { kind: 'admitted', tokens, amountNusd, clamped: false };
-  if (result.kind !== 'need_lease') return { kind: 'refused', error: refusal(result as Refused, input), tokens, amountNusd };
+  if (result.kind !== 'need_lease')
+    return { kind: 'refused', error: refusal(result as Refused, input), tokens, amountNusd };
   const decision = decide(result, result.nowMs, request, size, model, tokens);
   if (decision.kind === 'wait') return { kind: 'fetches_credit', tokens, amountNusd };
   if (decision.kind === 'clamp') {
@@ -99,6 +100,7 @@ export async function admit(ctx: RequestContext, size: RequestSize, parts: Admit
           heldNusd: input.amountNusd,
           priceId: model.priceId,
           prices: model.prices,
+          ...(key.pricePercent === undefined ? {} : { pricePercent: key.pricePercent }),
           admittedAtMs: result.admittedAtMs,
           routerId: parts.routerId,
           workerUrl: null,

@@ -137,6 +137,7 @@ function intentFields(intent: Intent): Fields {
       cachedInputNusd: String(intent.prices.cachedInputNusd),
       outputNusd: String(intent.prices.outputNusd),
     },
+    ...(intent.pricePercent === undefined ? {} : { pricePercent: intent.pricePercent }),
     admittedAtMs: intent.admittedAtMs,
     routerId: intent.routerId,
     workerUrl: intent.workerUrl,
@@ -163,6 +164,7 @@ function readIntent(field: Fields): Intent {
       cachedInputNusd: money(prices, 'cachedInputNusd'),
       outputNusd: money(prices, 'outputNusd'),
     },
+    ...(field.pricePercent === undefined ? {} : { pricePercent: percent(field, 'pricePercent') }),
     admittedAtMs: time(field, 'admittedAtMs'),
     routerId: requiredText(field, 'routerId'),
     workerUrl: optionalText(field, 'workerUrl'),
@@ -202,6 +204,11 @@ function balance(field: Fields, name: string): bigint {
 function count(field: Fields, name: string): number {
   const value = field[name];
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= INT_MAX ? value : fail(name);
+}
+
+function percent(field: Fields, name: string): number {
+  const value = count(field, name);
+  return value >= 1 && value <= 100 ? value : fail(name);
 }
 
 /** Durations may carry fractions of a millisecond and, from a stepped clock, be odd: they decide nothing. */

@@ -1,6 +1,7 @@
 /** What is known of uploaded files; the bytes are in the file store. Every statement carries the owner. */
 import { sql } from 'kysely';
 import type { Executor } from './client.ts';
+import { inTx } from './tx.ts';
 
 export interface FileOwner {
   accountId: string;
@@ -51,6 +52,15 @@ export class FileRecordStore {
       INSERT INTO files (id, account_id, project_id, key_id, purpose, filename, bytes, sha256, created_at)
       VALUES (${file.id}, ${file.accountId}, ${file.projectId}, ${file.keyId}, ${file.purpose}, ${file.filename},
               ${file.bytes}, ${file.sha256}, ${new Date(file.createdAtMs)})`.execute(this.#db);
+  }
+
+  /** As `create`, over a file of the same owner that has this id already. */
+  async replace(file: FileRecord): Promise<void> {
+    await inTx(this.#db, async (trx) => {
+      const store = new FileRecordStore(trx);
+      await store.delete(file, file.id);
+      await store.create(file);
+    });
   }
 
   /** Null for what does not exist and for what is somebody else's. */

@@ -1,7 +1,7 @@
 /**
  * An acting key: what a service of Tollgate shows the router to work for an account (retrieval making embeddings). No
  * record of it exists anywhere: it says whom it acts for and until when, and an HMAC under the service token vouches for it.
- * It is good for embeddings alone, bills the account and counts against the key's spend caps, and stands outside the
+ * It is good for embeddings alone unless it says otherwise (a batch's lines), bills the account and counts against the key's spend caps, and stands outside the
  * rate and concurrency limits: a grounded request would otherwise wait for itself.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
@@ -15,16 +15,24 @@ export const ACTING_SCOPE = 'embeddings';
 
 export type ActingFor = Pick<
   KeyRecord,
-  'accountId' | 'keyId' | 'projectId' | 'userId' | 'capDayNusd' | 'capMonthNusd' | 'weight'
+  'accountId' | 'keyId' | 'projectId' | 'userId' | 'models' | 'allowGrammars' | 'capDayNusd' | 'capMonthNusd' | 'weight'
 >;
 
-interface Payload extends ActingFor {
+/** What an acting key is good for, beyond embeddings at the full price. */
+export interface ActingTerms {
+  scopes?: readonly string[];
+  /** Of the price, 1 to 100. */
+  pricePercent?: number;
+}
+
+interface Payload extends ActingFor, ActingTerms {
   expMs: number;
 }
 
-export function mintActingKey(acting: ActingFor, expMs: number, secret: string): string {
-  const { accountId, keyId, projectId, userId, capDayNusd, capMonthNusd, weight } = acting;
-  const payload: Payload = { accountId, keyId, projectId, userId, capDayNusd, capMonthNusd, weight, expMs };
+export function mintActingKey(acting: ActingFor, expMs: number, secret: string, terms: ActingTerms = {}): string {
+  const { accountId, keyId, projectId, userId, models, allowGrammars, capDayNusd, capMonthNusd, weight } = acting;
+  const whom = { accountId, keyId, projectId, userId, models, allowGrammars, capDayNusd, capMonthNusd, weight };
+  const payload: Payload = { ...whom, ...terms, expMs };
   const body = Buffer.from(JSON.stringify(payload)).toString('base64url');
   return `${ACTING_PREFIX}${body}.${sign(body, secret).toString('base64url')}`;
 }
@@ -44,9 +52,10 @@ export function readActingKey(text: string, secret: string, nowMs: number): KeyR
     projectId: payload.projectId,
     userId: payload.userId,
     kind: 'service',
-    models: null,
-    scopes: [ACTING_SCOPE],
-    allowGrammars: false,
+    // Retrieval's model of embeddings is the collection's, whatever the key may use itself.
+    models: payload.scopes === undefined ? null : payload.models,
+    scopes: payload.scopes ?? [ACTING_SCOPE],
+    allowGrammars: payload.allowGrammars,
     limits: NO_LIMITS,
     accountLimits: NO_LIMITS,
     modelLimits: {},
@@ -56,6 +65,7 @@ export function readActingKey(text: string, secret: string, nowMs: number): KeyR
     revokedAtMs: null,
     accountFrozen: false,
     weight: payload.weight,
+    ...(payload.pricePercent === undefined ? {} : { pricePercent: payload.pricePercent }),
   };
 }
 

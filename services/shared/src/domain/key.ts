@@ -30,6 +30,8 @@ export interface KeyRecord {
   /** Endpoint scopes; empty = all. */
   scopes: readonly string[];
   allowGrammars: boolean;
+  /** Addresses or CIDR ranges it may be used from; absent = any. */
+  allowedIps?: readonly string[];
   limits: RateLimits;
   accountLimits: RateLimits;
   /** Per (account, model); models not named have none. */
@@ -42,6 +44,8 @@ export interface KeyRecord {
   accountFrozen: boolean;
   /** Share of the queue in the fair order; from the plan. */
   weight: number;
+  /** Of the model's price, 1 to 100; absent = 100. Lines of batches pay less. */
+  pricePercent?: number;
 }
 
 /** Mints a key's text; `publicId` is its loggable part. */

@@ -30,6 +30,17 @@ export function costNusd(tokens: BilledTokens, prices: UnitPrices): Nusd {
   return (sum + 999_999n) / 1_000_000n;
 }
 
+/** Prices at so many per cent, each rounded up to a whole nano-USD per million tokens: `cached <= input` stays true. */
+export function pricesAt(prices: UnitPrices, percent: number): UnitPrices {
+  if (percent === 100) return prices;
+  const part = (price: Nusd): Nusd => (price * BigInt(percent) + 99n) / 100n;
+  return {
+    inputNusd: part(prices.inputNusd),
+    cachedInputNusd: part(prices.cachedInputNusd),
+    outputNusd: part(prices.outputNusd),
+  };
+}
+
 /** Parses a decimal USD amount such as `12.5` or `0.000000001` exactly; throws RangeError on anything else. */
 export function usdToNusd(text: string): Nusd {
   const match = /^(-?)(\d{1,9})(?:\.(\d{1,9}))?$/.exec(text.trim());

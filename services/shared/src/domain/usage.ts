@@ -25,7 +25,10 @@ export interface Intent {
   history: string;
   heldNusd: Nusd;
   priceId: PriceId;
+  /** What is charged: the price of that id, or its part. */
   prices: UnitPrices;
+  /** The part, in per cent; absent = all of it. */
+  pricePercent?: number;
   /** Redis clock at admission. */
   admittedAtMs: number;
   routerId: RouterId;

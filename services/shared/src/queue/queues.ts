@@ -16,7 +16,7 @@ export interface QueueDefinition<Payload> {
   keepFailed: number;
 }
 
-const MAINTENANCE_TASKS = ['rollup_hourly', 'rollup_daily', 'reconcile', 'partitions'] as const;
+const MAINTENANCE_TASKS = ['rollup_hourly', 'rollup_daily', 'reconcile', 'partitions', 'alerts'] as const;
 export type MaintenanceTask = (typeof MAINTENANCE_TASKS)[number];
 
 export const maintenanceQueue: QueueDefinition<{ task: MaintenanceTask }> = {
@@ -32,6 +32,24 @@ export const ingestQueue: QueueDefinition<{ storeId: string; fileId: string; ing
   name: 'ingest',
   attempts: 8,
   backoffMs: 2_000,
+  keepCompleted: 0,
+  keepFailed: 0,
+};
+
+/** One attempt of one delivery. When and how often is decided in Postgres, so that a flush of Redis loses nothing. */
+export const webhookQueue: QueueDefinition<{ deliveryId: string }> = {
+  name: 'webhooks',
+  attempts: 1,
+  backoffMs: 1_000,
+  keepCompleted: 100,
+  keepFailed: 100,
+};
+
+/** One batch, from whatever state it is in to its end; Postgres knows how far it is. */
+export const batchQueue: QueueDefinition<{ batchId: string }> = {
+  name: 'batches',
+  attempts: 1,
+  backoffMs: 1_000,
   keepCompleted: 0,
   keepFailed: 0,
 };

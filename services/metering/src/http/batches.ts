@@ -1,0 +1,56 @@
+/** Routes of `/v1/batches`; what they do is in `batches/api.ts`. */
+import { type AppError, toAppError } from '@tollgate/shared/domain/errors';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import express, { type Request, type Response, type Router } from 'express';
+import { type BatchApi, whoOf } from '../batches/api.ts';
+
+const BODY_LIMIT = '64kb';
+
+/** Behind the service token. */
+export function batchRoutes(api: BatchApi, logger: Logger): Router {
+  const router = express.Router();
+  const answer =
+    (work: (who: ReturnType<typeof whoOf>, request: Request) => Promise<unknown>) =>
+    async (request: Request, response: Response): Promise<void> => {
+      try {
+        const who = whoOf((name) => {
+          const value = request.headers[name];
+          return typeof value === 'string' ? value : undefined;
+        });
+        response.json(await work(who, request));
+      } catch (thrown) {
+        tell(response, toAppError(thrown), logger);
+      }
+    };
+  const id = (request: Request) => String(request.params.id);
+  router.post(
+    '/',
+    express.json({ limit: BODY_LIMIT }),
+    answer((who, request) => api.create(who, request.body ?? {})),
+  );
+  router.get(
+    '/',
+    answer((who, request) => api.list(who, request.query)),
+  );
+  router.get(
+    '/:id',
+    answer((who, request) => api.get(who, id(request))),
+  );
+  router.post(
+    '/:id/cancel',
+    answer((who, request) => api.cancel(who, id(request))),
+  );
+  return router;
+}
+
+function tell(response: Response, error: AppError, logger: Logger): void {
+  const { status, type, retryable } = error.spec;
+  if (status >= 500) logger.error({ err: error }, 'batch call failed');
+  // SDKs try a 409 again unless they are told that waiting does not help.
+  if (!retryable) response.setHeader('x-should-retry', 'false');
+  if (error.retryAfterMs !== undefined && retryable) {
+    response.setHeader('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
+  }
+  const { message, param, code, metadata } = error;
+  response.status(status).json({ error: { message, type, param, code, ...(metadata && { metadata }) } });
+}
