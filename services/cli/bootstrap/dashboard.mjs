@@ -60,7 +60,8 @@ export async function ensureDashboard(node) {
   mkdirSync(cache, { recursive: true });
   const vite = join(projectRoot, 'node_modules', 'vite', 'bin', 'vite.js');
   const args = [vite, 'build', folder, '--outDir', made, '--emptyOutDir', '--logLevel', 'warn'];
-  const code = await run(node, args, withNode(node), 2);
+  // Whatever this shell or test run says: what is served is React's production build.
+  const code = await run(node, args, { ...withNode(node), NODE_ENV: 'production' }, 2);
   if (code !== 0) throw new Stop('the dashboard could not be built: the lines above say why');
   writeFileSync(join(made, '.stamp'), stamp);
   const dist = join(folder, 'dist');
