@@ -7,8 +7,10 @@ WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
 COPY services/cli/package.json services/cli/
 COPY services/console/package.json services/console/
+COPY services/dashboard/package.json services/dashboard/
 COPY services/devworker/package.json services/devworker/
 COPY services/metering/package.json services/metering/
+COPY services/retrieval/package.json services/retrieval/
 COPY services/router/package.json services/router/
 COPY services/shared/package.json services/shared/
 RUN npm ci --ignore-scripts --no-audit --no-fund
@@ -16,6 +18,7 @@ COPY services/shared services/shared
 COPY services/devworker services/devworker
 COPY services/router services/router
 COPY services/metering services/metering
+COPY services/retrieval services/retrieval
 COPY services/console services/console
 COPY services/cli services/cli
 RUN npx tsc -b services/cli
@@ -35,6 +38,7 @@ COPY --from=build /src/services/shared services/shared
 COPY --from=build /src/services/devworker services/devworker
 COPY --from=build /src/services/router services/router
 COPY --from=build /src/services/metering services/metering
+COPY --from=build /src/services/retrieval services/retrieval
 COPY --from=build /src/services/console services/console
 COPY --from=build /src/services/cli services/cli
 USER node

@@ -1,4 +1,4 @@
-# The control plane: accounts, keys, credits, models; admin HTTP API.
+# The control plane: accounts, keys, credits, models; HTTP API and the dashboard's pages.
 # Build from the project's root:  docker build -f infra/docker/console.Dockerfile -t tollgate/console .
 # Node stands at the security floor or above (docs/internals.md); pin the base by digest in your own registry.
 FROM node:26.13.0-bookworm-slim AS build
@@ -7,14 +7,20 @@ WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
 COPY services/cli/package.json services/cli/
 COPY services/console/package.json services/console/
+COPY services/dashboard/package.json services/dashboard/
 COPY services/devworker/package.json services/devworker/
 COPY services/metering/package.json services/metering/
+COPY services/retrieval/package.json services/retrieval/
 COPY services/router/package.json services/router/
 COPY services/shared/package.json services/shared/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY services/shared services/shared
 COPY services/console services/console
 RUN npx tsc -b services/console
+COPY services/dashboard services/dashboard
+RUN npx vite build services/dashboard
+# Of the dashboard only its build is served.
+RUN find services/dashboard -mindepth 1 -maxdepth 1 ! -name dist ! -name package.json -exec rm -rf {} +
 # Only what this service needs to run; sources go, assets (.lua, .sql, .json) stay in src where the code reads them.
 RUN npm ci --ignore-scripts --no-audit --no-fund --omit=dev --omit=optional --workspace @tollgate/console
 RUN find services -path '*/src/*' -name '*.ts' -delete && find services -name '*.d.ts' -path '*/dist/*' -delete \
@@ -31,6 +37,7 @@ COPY --from=build /src/package.json ./
 COPY --from=build /src/node_modules node_modules
 COPY --from=build /src/services/shared services/shared
 COPY --from=build /src/services/console services/console
+COPY --from=build /src/services/dashboard services/dashboard
 USER node
 EXPOSE 8081 9100
 CMD ["node", "--enable-source-maps", "services/console/dist/main.js"]

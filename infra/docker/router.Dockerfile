@@ -7,8 +7,10 @@ WORKDIR /src
 COPY package.json package-lock.json tsconfig.base.json ./
 COPY services/cli/package.json services/cli/
 COPY services/console/package.json services/console/
+COPY services/dashboard/package.json services/dashboard/
 COPY services/devworker/package.json services/devworker/
 COPY services/metering/package.json services/metering/
+COPY services/retrieval/package.json services/retrieval/
 COPY services/router/package.json services/router/
 COPY services/shared/package.json services/shared/
 RUN npm ci --ignore-scripts --no-audit --no-fund
