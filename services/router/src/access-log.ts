@@ -1,4 +1,4 @@
-import type { Logger } from '@tollgate/shared/runtime/logger';
+import { infoLine, type Logger } from '@tollgate/shared/runtime/logger';
 import type { RequestContext } from './context.ts';
 
 /** One line per request: who, what, how it ended, what it cost. No prompt, no key, no header. */
@@ -30,5 +30,5 @@ export function logAccess(logger: Logger, ctx: RequestContext, durationMs: numbe
     why: error?.internal,
   };
   if (error?.spec.blame === 'platform') logger.error({ ...line, err: error.cause ?? error }, 'request');
-  else logger.info(line, 'request');
+  else infoLine(logger, line, 'request');
 }

@@ -1,5 +1,5 @@
 /** Express's part: addresses to pipeline. Express types stop in this folder. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { openAiModel } from '@tollgate/shared/contracts/openai/models';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
@@ -37,7 +37,7 @@ export interface RouteParts {
   ready: () => { ready: boolean; reasons: string[] };
 }
 
-export function createRoutes(parts: RouteParts): Express {
+export function createRoutes(parts: RouteParts): RequestListener {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -64,7 +64,29 @@ export function createRoutes(parts: RouteParts): Express {
     const status = (error as { status?: number }).status;
     refuse(req, res, parts, status === 400 ? new AppError('not_found') : toAppError(error));
   });
-  return app;
+  const generations = generationsByUrl(parts);
+  return (req, res) => {
+    const generation = req.method === 'POST' ? generations.get(req.url!) : undefined;
+    if (generation === undefined) app(req, res);
+    else generation(req, res).catch((error: unknown) => refuse(req, res, parts, toAppError(error)));
+  };
+}
+
+type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+
+/**
+ * Generations by their exact addresses: they go straight to the pipeline, without a walk through all layers of Express.
+ * Whatever else means the same address (another case, a slash or a query at its end, a contract's own host) takes it.
+ */
+function generationsByUrl(parts: RouteParts): ReadonlyMap<string, Handler> {
+  const found = new Map<string, Handler>();
+  if (parts.hosts.size > 0) return found;
+  for (const profile of parts.profiles) {
+    for (const name of profile.endpoints) {
+      found.set(profile.basePath + name, (req, res) => generate(req, res, profile, ENDPOINTS[name], parts));
+    }
+  }
+  return found;
 }
 
 /** At a contract's own host its paths begin without the prefix: they are read as if it were there. */
@@ -157,8 +179,8 @@ function nothingHere(path: string, profile: ContractProfile): AppError {
 }
 
 async function generate(
-  req: Request,
-  res: Response,
+  req: IncomingMessage,
+  res: ServerResponse,
   profile: ContractProfile,
   endpoint: Endpoint,
   parts: RouteParts,

@@ -60,6 +60,25 @@ export function createLogger({ service, level = 'info', destination }: LoggerOpt
 }
 
 /**
+ * As `logger.info(fields, message)`, at a quarter of its cost: for lines that come with every request. `fields` are JSON
+ * values under names that may be logged; what looks like a secret inside them is masked all the same.
+ */
+export function infoLine(logger: Logger, fields: Record<string, unknown>, message: string): void {
+  if (!logger.isLevelEnabled('info')) return;
+  const { chindings, stream } = partsOf(logger);
+  const text = JSON.stringify(fields);
+  const inner = text === '{}' ? '' : `,${text.slice(1, -1)}`;
+  const time = new Date().toISOString();
+  stream.write(maskSecrets(`{"level":"info","time":"${time}"${chindings}${inner},"msg":${JSON.stringify(message)}}\n`));
+}
+
+function partsOf(logger: Logger): { chindings: string; stream: DestinationStream } {
+  const { chindingsSym, streamSym } = pino.symbols;
+  const inside = logger as unknown as Record<symbol, unknown>;
+  return { chindings: inside[chindingsSym] as string, stream: inside[streamSym] as DestinationStream };
+}
+
+/**
  * The fields without those that may carry secrets, one level deep. By hand, because pino's own `redact` with this many
  * paths costs 20 us per line (measured), a quarter of what a whole request may.
  */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { createLifecycle } from './lifecycle.ts';
-import { createLogger, maskSecrets } from './logger.ts';
+import { createLogger, infoLine, maskSecrets } from './logger.ts';
 import { Counter, createRegistry, startMetricsServer } from './metrics.ts';
 
 function captured() {
@@ -25,6 +25,24 @@ describe('logger', () => {
     const text = lines.join('');
     for (const hidden of ['abc', 'a prompt', 'pw12', 's3cr3t']) expect(text).not.toContain(hidden);
     expect(JSON.parse(lines[1]!)).toMatchObject({ level: 'error', service: 'test', err: { type: 'Error' } });
+  });
+  test('a line of the cheap way is the same line, level and masking included', () => {
+    const { lines, logger } = captured();
+    const child = logger.child({ part: 'x' });
+    const fields = { id: 'a"b', count: 2, none: undefined, url: 'http://u:pw12@h', end: 'Bearer secret' };
+    for (const each of [logger, child]) {
+      each.info(fields, 'request');
+      infoLine(each, fields, 'request');
+      infoLine(each, {}, 'bare');
+    }
+    const plain = lines.map((line) => line.replace(/"time":"[^"]*"/, '"time":""'));
+    expect(plain[1]).toBe(plain[0]);
+    expect(plain[4]).toBe(plain[3]);
+    expect(JSON.parse(lines[2]!)).toMatchObject({ level: 'info', service: 'test', msg: 'bare' });
+    expect(lines.join('')).not.toMatch(/pw12|Bearer secret/);
+    logger.level = 'warn';
+    infoLine(logger, fields, 'request');
+    expect(lines).toHaveLength(6);
   });
   test('a masked key keeps its loggable id', () => {
     expect(maskSecrets('tg_live_k7f_s3cr3t x')).toBe('tg_live_k7f_[redacted] x');
