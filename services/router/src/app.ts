@@ -40,6 +40,7 @@ import { groundRequest } from './grounding/ground.ts';
 import { groundParts } from './grounding/parts.ts';
 import { sendError } from './http/error-response.ts';
 import { answerHeaders } from './http/headers.ts';
+import { createPassThroughProxy } from './http/pass-through-proxy.ts';
 import { createRoutes } from './http/routes.ts';
 import { createHttpServer } from './http/server.ts';
 import { createServiceProxy } from './http/service-proxy.ts';
@@ -47,6 +48,7 @@ import { routerIdentity } from './identity.ts';
 import { keyView } from './key-view.ts';
 import { RouterMetrics } from './metrics.ts';
 import { modelTerms } from './model-rules.ts';
+import { PASS_THROUGH } from './passthrough/pass-through.ts';
 import { WaitingRoom } from './queue/waiting-room.ts';
 import { pooledBytes } from './random-pool.ts';
 import { Watch } from './relay/watch.ts';
@@ -115,7 +117,7 @@ const REPEAT_LOST_MS = 480_000;
 const REPEAT_POLL_MS = 50;
 const TOKENIZE_TIMEOUT_MS = 2_000;
 const CLOSING_MS = 5_000;
-const GENERATIONS = new Set<string>(ENDPOINT_NAMES);
+const GENERATIONS = new Set<string>([...ENDPOINT_NAMES, PASS_THROUGH]);
 /** What workers are asked about when they join. */
 const PROBED_PATHS = Object.values(ENDPOINTS).map(({ workerPath }) => workerPath);
 const BATCH_PATIENCE_MS = 60_000;
@@ -394,6 +396,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       } catch (cause) {
         throw new AppError('store_unavailable', { cause, retryAfterMs: 1_000 });
       }
+    },
+    passThrough: {
+      routes: config.TOLLGATE_PASS_THROUGH,
+      carry: createPassThroughProxy(config.TOLLGATE_PLAIN_TIMEOUT_MS),
     },
     services: { urls: services, pass: serviceProxy },
     quoting: {

@@ -15,6 +15,7 @@ import {
 import { z } from 'zod';
 import type { WorkerSpec } from './fleet/worker.ts';
 import { modelRules } from './model-rules.ts';
+import { passThroughList } from './passthrough/routes.ts';
 import { POLICIES, type PolicyName } from './routing/policies/index.ts';
 
 /** `http://host:port`, or `sglang=http://host:port`, comma-separated. */
@@ -90,6 +91,8 @@ export const routerShape = {
   /** Services behind this host: usage, receipts and files; vector stores. Without one its paths answer 503. */
   TOLLGATE_CONSOLE_URL: httpUrl().optional(),
   TOLLGATE_RETRIEVAL_URL: httpUrl().optional(),
+  /** Worker endpoints that are opened, as a JSON list (docs/how-to/endpoints.md); none unless given. */
+  TOLLGATE_PASS_THROUGH: passThroughList().default([]),
   TOLLGATE_SERVICE_TIMEOUT_MS: integer(100, 600_000).default(60_000),
   /** One call for passages (`rag_params`), and how many may run: in all, and of one account. */
   TOLLGATE_GROUND_TIMEOUT_MS: integer(10, 60_000).default(2_500),

@@ -10,12 +10,15 @@ import type { RequestContext } from '../context.ts';
 import { ContractError, type ContractProfile } from '../contract/profile.ts';
 import type { Endpoint } from '../endpoints/endpoint.ts';
 import { ENDPOINTS } from '../endpoints/index.ts';
-import { type PipelineParts, serve } from '../pipeline.ts';
+import { PASS_THROUGH, passThrough } from '../passthrough/pass-through.ts';
+import type { PassThroughRoute } from '../passthrough/routes.ts';
+import { type Exchange, type PipelineParts, serve } from '../pipeline.ts';
 import { type QuoteParts, quote } from '../quote.ts';
 import { hasDots, SERVICE_PATHS, type ServiceName, type ServicePath } from '../service-paths.ts';
 import { readJson } from './body.ts';
 import { sendError } from './error-response.ts';
 import { commonHeaders } from './headers.ts';
+import type { createPassThroughProxy } from './pass-through-proxy.ts';
 import type { ServiceProxy } from './service-proxy.ts';
 
 export interface RouteParts {
@@ -31,6 +34,7 @@ export interface RouteParts {
   closeSmall: (ctx: RequestContext) => void;
   models: () => readonly CatalogModel[];
   keyView: (record: KeyRecord) => Promise<unknown>;
+  passThrough: { routes: readonly PassThroughRoute[]; carry: ReturnType<typeof createPassThroughProxy> };
   services: { urls: ReadonlyMap<ServiceName, string>; pass: ServiceProxy };
   /** What a quote needs beside the pipeline's own parts. */
   quoting: Pick<QuoteParts, 'money' | 'outboxBound' | 'expectedFirstTokenMs'>;
@@ -46,6 +50,7 @@ export function createRoutes(parts: RouteParts): RequestListener {
 
   if (parts.hosts.size > 0) app.use(contractOfHost(parts));
   for (const profile of parts.profiles) addContract(app, profile, parts);
+  for (const route of parts.passThrough.routes) addPassThrough(app, route, parts);
   app.get('/healthz', (_req, res) => text(res, 200, 'ok\n'));
   app.get('/readyz', (_req, res) => {
     const { ready, reasons } = parts.ready();
@@ -186,18 +191,29 @@ async function generate(
   parts: RouteParts,
 ): Promise<void> {
   const ctx = parts.open(profile, endpoint.name, clientRequestId(req));
-  await serve(
-    ctx,
-    endpoint,
-    {
-      headers: authHeaders(req),
-      header: (name) => singleHeader(req, name),
-      readJson: () => readJson(req, parts.bodyLimitBytes, profile.contentTypeRequired),
-      response: res,
-      sendError: (context, error) => sendError(context, req, res, error),
-    },
-    parts.pipeline,
-  );
+  await serve(ctx, endpoint, exchangeOf(req, res, profile, parts), parts.pipeline);
+}
+
+function exchangeOf(req: IncomingMessage, res: ServerResponse, profile: ContractProfile, parts: RouteParts): Exchange {
+  return {
+    headers: authHeaders(req),
+    header: (name) => singleHeader(req, name),
+    readJson: () => readJson(req, parts.bodyLimitBytes, profile.contentTypeRequired),
+    response: res,
+    sendError: (context, error) => sendError(context, req, res, error),
+  };
+}
+
+/** A worker endpoint that the operator opened; errors are told as the first contract does. */
+function addPassThrough(app: Express, route: PassThroughRoute, parts: RouteParts): void {
+  const profile = parts.profiles[0]!;
+  for (const method of route.methods) {
+    app[method === 'GET' ? 'get' : 'post'](route.path, async (req, res) => {
+      const ctx = parts.open(profile, PASS_THROUGH, clientRequestId(req));
+      const exchange = exchangeOf(req, res, profile, parts);
+      await passThrough(ctx, route, exchange, parts.passThrough.carry(ctx, route.workerPath, req, res), parts.pipeline);
+    });
+  }
 }
 
 /** A request that another service answers. */
