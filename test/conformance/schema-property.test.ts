@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { EngineDialect } from '@tollgate/router/schema-gate/dialect';
 import { type GateResult, OPENAI_RULES, SchemaGate } from '@tollgate/router/schema-gate/gate';
+import { InlineCompiler } from '@tollgate/router/schema-gate/inline-compiler';
 import { StructuredAnswer } from '@tollgate/router/schema-gate/outcome';
 import { counts, recordProof, testSeed } from '@tollgate/shared/testkit/counts';
 import { seededRandom } from '@tollgate/shared/testkit/seeded-random';
@@ -14,7 +15,7 @@ import { SCHEMA_CASES } from './schema-cases.ts';
 
 const WASM: EngineDialect = { engine: 'vllm', version: [0, 29], xgrammar: '0.1' };
 const seeds = counts(12, 200);
-const gate = new SchemaGate({ compiler: { check: async () => ({ ok: true }) } });
+const gate = new SchemaGate({ compiler: new InlineCompiler() });
 let sampler: GrammarSampler;
 let drawn = 0;
 

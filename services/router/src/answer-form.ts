@@ -3,6 +3,7 @@
  * keep to their parameters. Made by the schema gate before anything is charged; every worker gets it in its own dialect.
  */
 import { AppError } from '@tollgate/shared/domain/errors';
+import type { RequestContext } from './context.ts';
 import type { GenerationRequest, Tool, ToolChoice } from './contract/request.ts';
 import type { EngineConstraint } from './schema-gate/constraint.ts';
 import type { EngineDialect } from './schema-gate/dialect.ts';
@@ -41,6 +42,8 @@ export function asksForForm({ structured, tools, toolChoice }: GenerationRequest
 export class AnswerForm {
   readonly checks: AnswerChecks;
   readonly verdict: GateResult['verdict'];
+  /** The answer is either the document or calls: the constraint says so, and nothing beside it may. */
+  readonly besideTools: boolean;
   private readonly constraints: Map<string, Promise<EngineConstraint>>;
   private readonly make: (dialect: EngineDialect) => Promise<EngineConstraint>;
 
@@ -53,6 +56,7 @@ export class AnswerForm {
   ) {
     const { validator, json, verdict, engineConstraint } = result;
     this.verdict = verdict;
+    this.besideTools = result.besideTools;
     this.checks = { document: validator, constrained: verdict !== 'unconstrained', json, tools, onInvalid };
     this.constraints = new Map([[nameOf(dialect), Promise.resolve(engineConstraint)]]);
     this.make = make;
@@ -86,12 +90,35 @@ export async function readForm(
     ...request.structured,
     tools: request.tools,
     tool_choice: request.toolChoice,
-    parallel_tool_calls: request.parallelToolCalls,
+    parallel_tool_calls: 'parallelToolCalls' in request ? request.parallelToolCalls : null,
   };
   const gated = (each: EngineDialect) => gate.gate(body, policy.schemas, each, allowGrammars);
   const result = await gated(dialect);
   const tools = await toolChecks(gate, request, policy.schemas, dialect, result.besideTools);
   return new AnswerForm(result, dialect, tools, policy.onInvalid, async (each) => (await gated(each)).engineConstraint);
+}
+
+/**
+ * The form of a request that has come by its endpoint. Where a schema stands beside tools that may be called, the constraint covers
+ * both: a strict tool makes vLLM write a constraint of its own and drop ours without a word (tried on 0.29), so the worker is not
+ * told which are strict. Endpoints with another shape of tools refuse the two together.
+ */
+export async function formOf(
+  ctx: Pick<RequestContext, 'endpoint' | 'key' | 'profile' | 'text'>,
+  request: GenerationRequest,
+  gate: Pick<SchemaGate, 'gate'>,
+  dialect: EngineDialect,
+): Promise<AnswerForm> {
+  const { answers } = ctx.profile;
+  const isChat = ctx.endpoint === '/chat/completions';
+  const policy = isChat ? answers : { ...answers, schemas: { ...answers.schemas, schemaWithTools: 'refuse' as const } };
+  const form = await readForm(gate, request, policy, dialect, ctx.key?.allowGrammars === true);
+  if (form.besideTools && ctx.text !== null) ctx.text = { ...ctx.text, tools: withoutStrict(request.tools ?? []) };
+  return form;
+}
+
+function withoutStrict(tools: readonly Tool[]): string {
+  return JSON.stringify(tools.map(({ type, function: { strict: _, ...plain } }) => ({ type, function: plain })));
 }
 
 /** A tool whose arguments are promised to keep to its parameters: it is strict, or it must be called. */

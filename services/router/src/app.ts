@@ -25,7 +25,7 @@ import { logAccess } from './access-log.ts';
 import { Answers } from './admission/answers.ts';
 import { cachedDigest } from './admission/digest-cache.ts';
 import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.ts';
-import { readForm } from './answer-form.ts';
+import { formOf } from './answer-form.ts';
 import { CatalogView } from './catalog.ts';
 import { machineName, type RouterConfig } from './config.ts';
 import { RequestContext } from './context.ts';
@@ -432,10 +432,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       catalogModels: () => catalog.models,
       canServe: (model, endpoint) => fleet.canServe(model, endpoint) || terms(model).scaleFromZero,
       lacks: (model, endpoint) => fleet.lacks(model, endpoint),
-      form: (ctx, request) => {
-        const allowGrammars = ctx.key?.allowGrammars === true;
-        return readForm(gate, request, ctx.profile.answers, fleet.dialectFor(request.model), allowGrammars);
-      },
+      form: (ctx, request) => formOf(ctx, request, gate, fleet.dialectFor(request.model)),
       repeats,
       admit: {
         money,

@@ -12,6 +12,7 @@ import {
   startSurroundings,
   type TestKey,
 } from '../../e2e/router-kit.ts';
+import { realVllmUrl } from '../../vllm/config.ts';
 
 export const BASES = {
   openai: '/v1',
@@ -23,8 +24,18 @@ export const BASES = {
 } as const;
 export type Contract = keyof typeof BASES;
 
+/** What stands behind the router: the look-alike in either dialect, or (`npm run test:vllm`) a real vLLM alone. */
+export type EngineName = 'vLLM look-alike' | 'SGLang look-alike' | 'real vLLM';
+export const ENGINES: readonly EngineName[] =
+  realVllmUrl === undefined ? ['vLLM look-alike', 'SGLang look-alike'] : ['real vLLM'];
+
+/** Context of the real engine's made model. */
+const REAL_MODEL_LEN = 4_096;
+
 export interface World {
+  engine: EngineName;
   around: Surroundings;
+  /** A look-alike: what the recorder passes on to, but with a real engine; there it is for faults on demand alone. */
   worker: Devworker;
   router: RunningRouter;
   key: TestKey;
@@ -45,11 +56,13 @@ export interface CallOptions {
 
 export const OTHER_MODEL = 'tests/other';
 
-export async function startWorld(env: Record<string, string> = {}): Promise<World> {
-  const around = await startSurroundings([CATALOG_MODEL, { ...CATALOG_MODEL, id: OTHER_MODEL }]);
-  const worker = await startDevworker({ speed: 50 });
+export async function startWorld(env: Record<string, string> = {}, engine: EngineName = ENGINES[0]!): Promise<World> {
+  const real = engine === 'real vLLM';
+  const model = { ...CATALOG_MODEL, ...(real ? { maxModelLen: REAL_MODEL_LEN } : {}) };
+  const around = await startSurroundings([model, { ...model, id: OTHER_MODEL }]);
+  const worker = await startDevworker({ speed: 50, dialect: engine === 'SGLang look-alike' ? 'sglang' : 'vllm' });
   const sent: unknown[] = [];
-  const recorder = await startRecorder(worker.url, sent);
+  const recorder = await startRecorder(real ? realVllmUrl! : worker.url, sent);
   const router = await around.router([`http://127.0.0.1:${(recorder.address() as AddressInfo).port}`], env);
   const paidKey = async (change?: Partial<KeyRecord>): Promise<TestKey> => {
     const made = await around.key(change);
@@ -62,6 +75,7 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
     return { status: response.status, headers: response.headers, text, json: parse(text) };
   };
   return {
+    engine,
     around,
     worker,
     router,
@@ -110,7 +124,7 @@ async function startRecorder(url: string, sent: unknown[]): Promise<Server> {
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', () => {
       const body = Buffer.concat(chunks);
-      if (req.url === '/v1/chat/completions') sent.push(JSON.parse(body.toString()));
+      if (req.url === '/v1/chat/completions' && body.length > 0) sent.push(JSON.parse(body.toString()));
       const onward = httpRequest(url + req.url, { method: req.method ?? 'GET', headers: req.headers }, (answer) => {
         res.writeHead(answer.statusCode ?? 502, answer.headers);
         answer.pipe(res);
@@ -173,3 +187,13 @@ export const TICKET = {
   required: ['category', 'summary', 'tags'],
   additionalProperties: false,
 };
+
+/** The first call of the first answer that ends as one: random weights run into the output limit now and then. */
+// biome-ignore lint/suspicious/noExplicitAny: a call as the contract writes it
+export async function firstCall(asked: (seed: number) => Promise<Answer>): Promise<any> {
+  for (let seed = 0; seed < 20; seed++) {
+    const { json } = await asked(seed);
+    if (json.choices[0].finish_reason !== 'length') return json.choices[0].message.tool_calls[0];
+  }
+  throw new Error('no call came whole');
+}

@@ -428,46 +428,41 @@ export const LINES: readonly Line[] = [
   { id: '4.12', behaviour: '`stream:true` → stream; nothing promised about usage or `[DONE]`', evidence: 'S' },
 ];
 
-/** What is said of a line that has no test among the contracts. */
+/** A line without a test here: its contract says the opposite elsewhere, or another service's tests show it. */
 export interface Note {
-  status: 'not served' | 'superseded' | 'elsewhere';
+  status: 'superseded' | 'elsewhere';
   reason: string;
 }
 
 export const UNTESTED: Readonly<Record<string, Note>> = {
-  '0.9': { status: 'not served', reason: '`stream: "patch"` is refused with 400 that names `stream`' },
-  '0.10': { status: 'not served', reason: 'as 0.9' },
   '0.21': {
     status: 'elsewhere',
-    reason:
-      'keys are made, listed, rotated and revoked through the console (`services/console` tests, `test/e2e/console-process.test.ts`); no web page yet',
+    reason: 'the console: keys are made, listed, rotated and revoked (`services/console/src/keys/keys.test.ts`)',
   },
   '1.18': {
     status: 'superseded',
     reason: "by 1.17: the seed's integer; the name of the code is in `metadata.doc_url`",
   },
-  '1.21': {
-    status: 'elsewhere',
-    reason: 'plans are limits that an operator sets per key and account; 1.19 and 1.20 show that they hold',
-  },
   '1.24': {
     status: 'elsewhere',
     reason:
-      'console: keys with names, shown once, stored as digests, revoked within a second (`test/e2e/console-process.test.ts`, `router-process.test.ts`); no web page yet',
-  },
-  '1.25': {
-    status: 'elsewhere',
-    reason: 'routing: a prompt goes where its prefix is cached (`services/router/src/routing` tests); no fixed pin',
+      'the console: keys with names, shown once, stored as HMAC-SHA-256 digests, revoked within a second (`services/console/src/keys/keys.test.ts`, `test/e2e/router-process.test.ts`)',
   },
   '2.16': {
     status: 'elsewhere',
-    reason: 'console: usage per request through its API; no web page yet, and user agents are not kept',
+    reason: 'the console: usage per request, behind log-in (`services/console/src/http`); user agents are not kept',
   },
 };
+
+/** Lines that need a worker which is slow, or which there are two of: shown with look-alikes alone. */
+export const LOOK_ALIKES_ALONE: ReadonlySet<string> = new Set(['1.25', '3.12', '3.13']);
 
 /** How a tested line is read here, and where it is not kept to the letter. */
 export const REMARKS: Readonly<Record<string, string>> = {
   C2: 'A wrong scheme is malformed. No upstream call is ours.',
+  '0.9': 'The order of lines is the order of the text. A value that is no container is told once it is whole.',
+  '0.10':
+    '`event: done` has the data `{}` (ours). A cut also leaves the HTTP body without its end, so that NDJSON tells it too. `n`, tools, `logprobs` and `stream_options` are refused beside it.',
   '0.11': "A bare string is refused: the maker's description has a list or null.",
   '0.13': '`max_tokens: 0` is ours.',
   '0.20': '`/responses` is 404 with words that point to chat completions.',
@@ -478,7 +473,11 @@ export const REMARKS: Readonly<Record<string, string>> = {
   '1.20':
     'deviation: a bucket that refills evenly. 60 pass at once; after that one more each second, not 60 after a minute of silence.',
   '1.15': 'Usage is in the chunk with the finish reason, as the seed says.',
-  '2.2': 'Grounded answers: docs/retrieval.md, test/retrieval. Refused by name where no retrieval service is connected.',
+  '1.21': 'Plans are limits that an operator sets per key and account.',
+  '1.25':
+    'deviation: no pin of ten minutes. A prompt goes where its beginning is cached, at any length and for as long as it is, unless that worker is too busy.',
+  '2.2':
+    'Grounded answers: docs/retrieval.md, test/retrieval. Refused by name where no retrieval service is connected.',
   '2.4': "deviation: vLLM takes four stop strings, so the fifth is refused in this contract's words.",
   '2.6': "Above the engine's range (2 and 1) the largest value it knows is sent.",
   '2.11': 'Of sampling parameters that this contract does not have, none is looked at.',

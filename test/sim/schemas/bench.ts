@@ -7,8 +7,9 @@
  */
 import { type EngineDialect, VLLM } from '@tollgate/router/schema-gate/dialect';
 import { OPENAI_RULES, SchemaGate } from '@tollgate/router/schema-gate/gate';
+import { InlineCompiler } from '@tollgate/router/schema-gate/inline-compiler';
 
-const gate = new SchemaGate({ compiler: { check: async () => ({ ok: true }) } });
+const gate = new SchemaGate({ compiler: new InlineCompiler() });
 const engine: EngineDialect = VLLM;
 
 /** A chat request with a schema, of about this many characters in all; the schema is about half of it. */

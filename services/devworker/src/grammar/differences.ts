@@ -15,6 +15,7 @@
  * | `a|b` in a schema's `pattern` | not recorded | quotes bind to the outer alternatives | put into a group |
  * | decimal point in a number's bound | not recorded | a wildcard | a point is chosen |
  * | 60 objects inside each other | compiles | memory fault | 400, thread replaced |
+ * | `structural_tag`, `or` of a document and `tags_with_separator` | compiles | memory fault | the tags themselves: one call, or two |
  * | `structural_tag`, legacy triggers | free text until a trigger | the same | free text, triggers are not followed |
  */
 

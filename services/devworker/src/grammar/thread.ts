@@ -5,6 +5,7 @@ import type { Constraint } from './constraint.ts';
 import { type ByteMatcher, decode, STOP } from './decode.ts';
 import { recordedMessage } from './differences.ts';
 import { hasUnsupportedFeatures, prepareSchema, refusalOf028 } from './schema-lint.ts';
+import { compilableTag } from './structural-tag.ts';
 import { loadXGrammar, type XGrammarModule } from './xgrammar.ts';
 
 export interface ThreadRequest {
@@ -107,7 +108,7 @@ async function compile(constraint: Constraint): Promise<Compiled> {
       jsonAfter: undefined,
     };
   }
-  const grammar = await compiler.compileStructuralTag(constraint.tag);
+  const grammar = await compiler.compileStructuralTag(compilableTag(constraint.tag));
   return { grammar, keys: NO_KEYS, patterns: [], jsonAfter: constraint.begin };
 }
 

@@ -110,7 +110,7 @@ export const profileFile = z.strictObject({
     unknownKeywords: z.enum(['ignore', 'refuse_slips']),
     strictSubset: z.boolean(),
     withoutStrict: z.enum(['enforce', 'hint']),
-    schemaWithTools: z.enum(['refuse', 'check_after']),
+    schemaWithTools: z.enum(['either', 'check_after', 'refuse']),
   }),
   answers: z
     .strictObject({

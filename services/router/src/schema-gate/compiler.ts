@@ -1,6 +1,7 @@
 /**
  * Asks a worker thread to prepare a schema, or whether XGrammar can compile a constraint, within a time limit. Verdicts on
- * grammars and refusals of schemas are kept; prepared schemas are kept by the gate.
+ * grammars and refusals of schemas are kept (not what took too long: that may be the machine); prepared schemas are kept
+ * by the gate.
  */
 import { Worker } from 'node:worker_threads';
 import type { CompileJob, CompileReply, Problem } from './compile-worker.ts';
@@ -75,7 +76,7 @@ export class GrammarCompilerPool implements SchemaCompiler {
     if (known !== undefined) return known;
     const answer = await this.#run(key, { kind, text });
     const verdict: CompileVerdict = 'reason' in answer ? answer : answer.ok ? { ok: true } : REJECTED;
-    if (!isBusy(verdict)) this.#verdicts.set(key, verdict, key.length);
+    if (isLasting(verdict)) this.#verdicts.set(key, verdict, key.length);
     return verdict;
   }
 
@@ -84,7 +85,7 @@ export class GrammarCompilerPool implements SchemaCompiler {
     const known = this.#refusals.get(key);
     if (known !== undefined) return known;
     const verdict = prepareVerdict(await this.#run(key, { kind: 'prepare', ask }));
-    if (!verdict.ok && !isBusy(verdict)) this.#refusals.set(key, verdict, key.length);
+    if (!verdict.ok && isLasting(verdict)) this.#refusals.set(key, verdict, key.length);
     return verdict;
   }
 
@@ -177,7 +178,9 @@ export class GrammarCompilerPool implements SchemaCompiler {
 const BUSY: NotDone = { ok: false, reason: 'busy' };
 const REJECTED: NotDone = { ok: false, reason: 'rejected' };
 
-const isBusy = (verdict: CompileVerdict | PrepareVerdict): boolean => !verdict.ok && verdict.reason === 'busy';
+/** What a crowded machine makes of a schema says nothing of the schema. */
+const isLasting = (verdict: CompileVerdict | PrepareVerdict): boolean =>
+  verdict.ok || verdict.reason === 'rejected' || verdict.reason === 'problem';
 
 function prepareVerdict(answer: CompileReply | NotDone): PrepareVerdict {
   if ('reason' in answer) return answer;

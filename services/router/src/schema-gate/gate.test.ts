@@ -169,10 +169,52 @@ describe('profiles', () => {
 });
 
 describe('a schema together with tools', () => {
-  const body = { response_format: { type: 'json_object' }, tools: [{ type: 'function' }] };
+  const parameters = {
+    type: 'object',
+    properties: { city: { type: 'string', not: { const: 'x' } } },
+    required: ['city'],
+  };
+  const tools = [
+    { type: 'function', function: { name: 'go', parameters } },
+    { type: 'function', function: { name: 'stop' } },
+  ];
+  const body = { response_format: { type: 'json_object' }, tools };
+  const formatOf = (constraint: Record<string, unknown>) =>
+    JSON.parse((constraint.structured_outputs as { structural_tag: string }).structural_tag).format;
 
-  test('free choice: refused by name, or checked after without a grammar, as the contract says', async () => {
-    expect(await refusal(run(body))).toMatchObject({ code: 'unsupported_parameter', param: 'response_format' });
+  test('free choice: one constraint that allows the document or calls, in the words of each engine', async () => {
+    const made = await run(body);
+    expect([made.verdict, made.besideTools, made.validator === null]).toEqual(['validated_after', true, false]);
+    const [document, calls] = formatOf(made.engineConstraint).elements;
+    expect(document).toEqual({ type: 'json_schema', json_schema: made.engineSchema });
+    expect(calls).toMatchObject({ type: 'tags_with_separator', at_least_one: true, stop_after_first: false });
+    expect(calls.tags.map(({ begin }: { begin: string }) => begin)).toEqual([
+      '<tool_call>\n{"name": "go", "arguments": ',
+      '<tool_call>\n{"name": "stop", "arguments": ',
+    ]);
+    // The parameters are rewritten for the engine as a document's schema is.
+    expect(calls.tags[0].content.json_schema.properties.city).not.toHaveProperty('not');
+    const sglang = await run(body, SGLANG);
+    expect(sglang.engineConstraint.response_format).toMatchObject({ type: 'structural_tag', format: { type: 'or' } });
+    const one = await run({ ...body, parallel_tool_calls: false });
+    expect(formatOf(one.engineConstraint).elements[1].stop_after_first).toBe(true);
+  });
+
+  test('free choice where no engine has words for both: refused by name', async () => {
+    expect(await refusal(run(body, OLD_VLLM))).toMatchObject({
+      code: 'unsupported_parameter',
+      param: 'response_format',
+    });
+    expect(await refusal(run({ tools, regex: 'a+' }))).toMatchObject({ code: 'unsupported_parameter', param: 'regex' });
+    expect(await refusal(run(body, VLLM, DOTTXT_RULES))).toMatchObject({
+      code: 'invalid_schema',
+      param: 'tools[0].function.parameters/properties/city/not',
+    });
+  });
+
+  test('free choice: refused, or checked after without a grammar, where the contract says so', async () => {
+    const refusing: SchemaRules = { ...OPENAI_RULES, schemaWithTools: 'refuse' };
+    expect(await refusal(run(body, VLLM, refusing))).toMatchObject({ code: 'unsupported_parameter' });
     const after = await run(body, VLLM, { ...OPENAI_RULES, schemaWithTools: 'check_after' });
     expect([after.engineConstraint, after.verdict, after.validator === null]).toEqual([{}, 'validated_after', false]);
   });

@@ -4,7 +4,13 @@
  */
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { SchemaCompiler } from './compiler.ts';
-import { type CallableTool, type Constraint, choiceGrammar, type EngineConstraint, writeConstraint } from './constraint.ts';
+import {
+  type CallableTool,
+  type Constraint,
+  choiceGrammar,
+  type EngineConstraint,
+  writeConstraint,
+} from './constraint.ts';
 import { type EngineDialect, usesGuidedFields } from './dialect.ts';
 import type { EngineSchema, Finding } from './enforceable.ts';
 import { DEFAULT_LIMITS, GRAMMAR_CHARS, type SchemaLimits } from './limits.ts';

@@ -1,0 +1,3 @@
+import { vllmFolder } from './config.ts';
+
+process.stdout.write(vllmFolder);
