@@ -220,7 +220,7 @@ export const hello = (more: Record<string, unknown> = {}) => ({
 /** Waits until nothing runs and every counter is back at 0. */
 export function eventuallyQuiet(router: RunningRouter): Promise<true> {
   return eventually('all counters are back at 0', () => {
-    const { running, heldBeats, pendingVoids, workers } = router.counters();
-    return running === 0 && heldBeats === 0 && pendingVoids === 0 && workers.every((count) => count === 0);
+    const { running, queued, heldBeats, pendingVoids, workers } = router.counters();
+    return running === 0 && queued === 0 && heldBeats === 0 && pendingVoids === 0 && workers.every((count) => count === 0);
   });
 }

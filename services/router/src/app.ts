@@ -62,7 +62,7 @@ import type { ServiceName } from './service-paths.ts';
 import { Heartbeats } from './settlement/heartbeats.ts';
 import { Settlement } from './settlement/settle.ts';
 import { Voids } from './settlement/voids.ts';
-import { Running } from './shutdown.ts';
+import { leaveKindly, Running } from './shutdown.ts';
 import { lockFolder } from './spool/dir-lock.ts';
 import { decodeSpooled, ingestInto } from './spool/records.ts';
 import { Spool } from './spool/spool.ts';
@@ -508,6 +508,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     lifecycle.defer('metrics', () => metricsServer?.close());
   }
   const server = createHttpServer(app);
+  leaveKindly(server, () => draining);
   await listen(server, config.TOLLGATE_ROUTER_LISTEN);
   lifecycle.defer('requests', async () => {
     draining = true;

@@ -1,7 +1,18 @@
 /** Requests under way, so that a stop can wait for them and, at its deadline, end them. */
+import type { Server } from 'node:http';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Stop } from './relay/deliver.ts';
 import { Roster, type Seat } from './roster.ts';
+
+/**
+ * From the first word of a stop on every answer closes its connection: clients that keep theirs open come back through
+ * the balancer, elsewhere, instead of meeting a port that has just been closed.
+ */
+export function leaveKindly(server: Server, isDraining: () => boolean): void {
+  server.prependListener('request', (_request, response) => {
+    if (isDraining()) response.setHeader('connection', 'close');
+  });
+}
 
 export class Running {
   private count = 0;

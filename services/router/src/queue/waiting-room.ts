@@ -70,6 +70,7 @@ interface Entry extends Waiting {
   readonly seeker: Seeker;
   readonly resolve: (ticket: Ticket) => void;
   readonly reject: (error: Error) => void;
+  toldMs: number;
 }
 
 interface Line {
@@ -186,7 +187,7 @@ export class WaitingRoom {
   private enter(line: Line, seeker: Seeker, nowMs: number): Seat {
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
     const { account, weight, work, lane } = seeker;
-    const entry: Entry = { account, weight, work, lane, sinceMs: nowMs, seeker, resolve, reject };
+    const entry: Entry = { account, weight, work, lane, sinceMs: nowMs, seeker, resolve, reject, toldMs: nowMs };
     line.queue.push(entry);
     line.entries.add(entry);
     this.waiting++;
@@ -253,7 +254,8 @@ export class WaitingRoom {
   private tell(line: Line, nowMs: number, only?: Entry): void {
     if (only === undefined && ![...line.entries].some(({ seeker }) => seeker.onPlace !== undefined)) return;
     for (const [i, entry] of line.queue.order(nowMs).entries()) {
-      if (only !== undefined && entry !== only) continue;
+      if (only === undefined ? nowMs - entry.toldMs < TELL_EVERY_MS / 2 : entry !== only) continue;
+      entry.toldMs = nowMs;
       entry.seeker.onPlace?.({ position: i + 1, etaMs: line.rate.waitMs(i + 1, nowMs) });
     }
   }
