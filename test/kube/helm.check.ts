@@ -189,14 +189,16 @@ describe.each(programs)('%s', (_name, program) => {
 
   test('engines that sleep are woken by what waits in routers, and their requests may wait that long', () => {
     const objects = render(program, home, ['-f', `${chartFolder}ci/scale-values.yaml`]);
-    const rules = JSON.parse(
-      environmentOf(podOf(find(objects, 'StatefulSet', '-router'))).TOLLGATE_MODEL_RULES!,
-    );
+    const rules = JSON.parse(environmentOf(podOf(find(objects, 'StatefulSet', '-router'))).TOLLGATE_MODEL_RULES!);
     expect(rules).toEqual({ 'Qwen/Qwen3-30B-A3B-FP8': { scaleFromZero: true, maxQueueMs: 1_200_000 } });
     const engine = find(objects, 'StatefulSet', '-engine-qwen3');
     expect(engine.spec.replicas).toBeUndefined();
     const { spec } = find(objects, 'ScaledObject', '-engine-qwen3');
-    expect([spec.minReplicaCount, spec.maxReplicaCount, spec.scaleTargetRef.name]).toEqual([0, 3, engine.metadata.name]);
+    expect([spec.minReplicaCount, spec.maxReplicaCount, spec.scaleTargetRef.name]).toEqual([
+      0,
+      3,
+      engine.metadata.name,
+    ]);
     expect(spec.triggers[0].metadata.query).toContain('tollgate_queue_depth');
     expect(find(objects, 'ScaledObject', '-engine-always').spec.minReplicaCount).toBe(1);
   });
@@ -241,7 +243,13 @@ describe.each(programs)('%s', (_name, program) => {
     ['a route without a Gateway', ['console.httpRoute.enabled=true'], 'console.httpRoute.parentRefs'],
     [
       'sleeping engines without discovery',
-      ['discovery.kubernetes.enabled=false', 'engines[0].name=a', 'engines[0].modelURL=m', 'engines[0].keda.enabled=true', 'engines[0].keda.serverAddress=http://p'],
+      [
+        'discovery.kubernetes.enabled=false',
+        'engines[0].name=a',
+        'engines[0].modelURL=m',
+        'engines[0].keda.enabled=true',
+        'engines[0].keda.serverAddress=http://p',
+      ],
       'keda needs discovery',
     ],
     ['an unknown value', ['router.replicas=3'], 'replicas'],

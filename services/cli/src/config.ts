@@ -62,6 +62,11 @@ export function readHomeJson<T>(file: string, cwd: string, env: Environment): T 
   }
 }
 
+/** What a running or last local start has written; null where there is none. */
+export function devFile(cwd: string, env: Environment): DevFile | null {
+  return readHomeJson<DevFile>('dev.json', cwd, env);
+}
+
 export interface ConsoleAccess {
   consoleUrl: string;
   adminToken: string;

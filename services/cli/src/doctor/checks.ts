@@ -6,10 +6,21 @@ import { CliError } from '../output.ts';
 import { type Check, failed, passed } from './check.ts';
 import { checkNode } from './node.ts';
 import { checkRedis } from './redis.ts';
+import { checkStream } from './stream.ts';
+import { checkWorker } from './worker.ts';
 
 const LIMIT_MS = 5_000;
+/** A fleet is alike: so many of its workers are examined one by one. */
+const EXAMINED_MOST = 16;
 
-export async function runChecks(context: Context): Promise<Check[]> {
+export interface DoctorOptions {
+  /** Examine the workers themselves; costs each a few dozen tokens. */
+  workers: boolean;
+  /** A stream through this public address; null: none. */
+  stream: { url: string; key: string; seconds: number } | null;
+}
+
+export async function runChecks(context: Context, options: DoctorOptions): Promise<Check[]> {
   const backend = context.backend();
   const groups = await Promise.all([
     [checkNode(process.versions.node)],
@@ -19,7 +30,8 @@ export async function runChecks(context: Context): Promise<Check[]> {
     // Only those who run metering beside them know its address; its work shows in the other checks too.
     backend.meteringUrl === null ? [] : checkReady('metering', backend.meteringUrl, ''),
     checkReady('console', backend.consoleUrl, 'set TOLLGATE_CONSOLE_URL, or run npm start'),
-    checkWorkers(context),
+    checkWorkers(context, options.workers),
+    options.stream === null ? [] : checkStream(options.stream),
   ]);
   return groups.flat();
 }
@@ -53,11 +65,15 @@ async function checkReady(name: string, url: string | null, noAddress: string): 
   }
 }
 
-async function checkWorkers(context: Context): Promise<Check[]> {
+async function checkWorkers(context: Context, examine: boolean): Promise<Check[]> {
   try {
     const { data } = await context.console().listWorkers();
-    const ready = data.filter((worker) => worker.state === 'ready' && !worker.breakerOpen).length;
-    if (ready > 0) return [passed('workers', `${ready} of ${data.length} ready`)];
+    const ready = data.filter((worker) => worker.state === 'ready' && !worker.breakerOpen);
+    if (ready.length > 0) {
+      const examined = examine ? ready.slice(0, EXAMINED_MOST) : [];
+      const each = await Promise.all(examined.map(({ url }) => checkWorker(url)));
+      return [passed('workers', `${ready.length} of ${data.length} ready`), ...each.flat()];
+    }
     return [failed('workers', `none of ${data.length} is ready`, 'start a worker and name it in TOLLGATE_WORKERS')];
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
