@@ -1,6 +1,7 @@
 /** Composition root of the console: build everything, start it, stop it in reverse. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { AuditStore } from '@tollgate/shared/db/audit-store';
 import { type Db, openDatabase } from '@tollgate/shared/db/client';
 import { MetaStore } from '@tollgate/shared/db/meta-store';
 import { pendingMigrations } from '@tollgate/shared/db/migrate';
@@ -13,34 +14,26 @@ import type { Lifecycle } from '@tollgate/shared/runtime/lifecycle';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import { createRegistry, startMetricsServer } from '@tollgate/shared/runtime/metrics';
 import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
-import { AccountService } from './accounts/service.ts';
 import { adminToken } from './auth/admin-token.ts';
-import { CreditService } from './credits/service.ts';
+import { accessTokens } from './auth/pat.ts';
 import { type FileSettings, startFiles } from './files/start.ts';
-import { accountRoutes } from './http/accounts.ts';
-import { creditRoutes } from './http/credits.ts';
+import { dashboardFiles } from './http/dashboard-files.ts';
 import { fileRoutes } from './http/files.ts';
-import { keyRoutes } from './http/keys.ts';
-import { ledgerRoutes } from './http/ledger.ts';
-import { modelRoutes } from './http/models.ts';
 import { openRoutes } from './http/open-routes.ts';
 import { openApiDocument } from './http/openapi.ts';
-import { priceRoutes } from './http/prices.ts';
-import type { Route } from './http/route.ts';
+import { ownUsageRoutes } from './http/own-usage.ts';
 import { createServerApp } from './http/server.ts';
-import { usageRoutes } from './http/usage.ts';
-import { workerRoutes } from './http/workers.ts';
-import { KeyService } from './keys/service.ts';
-import { ModelService } from './models/service.ts';
+import { OwnUsage } from './internal/own-usage.ts';
 import { Projector } from './projector/projector.ts';
-import { UsageService } from './usage/service.ts';
-import { WorkerService } from './workers/service.ts';
+import { allRoutes } from './routes.ts';
+import { buildServices, type PeopleSettings, type Services } from './services.ts';
 
 /** Redis is not on this service's hot path: its commands may wait this long. */
 const REDIS_DEADLINE_MS = 2_000;
 const REDIS_CONNECT_MS = 5_000;
 const PROJECTOR_TICK_MS = 1_000;
 const FORGET_TICK_MS = 600_000;
+const RECHARGE_TICK_MS = 10_000;
 export const VERSION = '0.1.0';
 
 export interface ConsoleOptions {
@@ -56,8 +49,18 @@ export interface ConsoleOptions {
   allowGrammarsDefault?: boolean;
   /** 1 is right for PGlite; a Postgres server takes more. */
   poolMax?: number;
+  /** What other services of the installation show; absent: none of them is answered. */
+  serviceToken?: string | undefined;
   /** Absent: no files can be uploaded. */
   files?: FileSettings | undefined;
+  /** Sign-in, sign-up, top-up, webhooks. */
+  people?: PeopleSettings;
+  /** The first operator, made when missing. */
+  operator?: { email: string; password: string } | undefined;
+  /** The dashboard's build; nothing is served from a folder without an index.html. */
+  dashboardFolder?: string | undefined;
+  /** How many proxies in front of this console may name the client's address. */
+  trustedProxies?: number;
   lifecycle: Lifecycle;
   logger: Logger;
   clock?: Clock;
@@ -98,22 +101,14 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
   const money = new MoneyScripts(scriptClient(redis), options.bucketCount, { guard, random });
 
   const projector = new Projector({ db, directory, clock, random, logger });
-  const services = {
-    accounts: new AccountService({ db, projector, clock, random }),
-    keys: new KeyService({
-      db,
-      projector,
-      money,
-      pepper: options.keyPepper,
-      allowGrammarsDefault: options.allowGrammarsDefault ?? false,
-      clock,
-      random,
-    }),
-    credits: new CreditService({ db, money, projector, random, logger }),
-    usage: new UsageService(db),
-    models: new ModelService({ db, projector, clock, random }),
-    workers: new WorkerService({ db, directory, projector, clock }),
-  };
+  let ownUrl = '';
+  const services = buildServices({
+    ...{ db, redis, guard, directory, money, projector, clock, random, logger, version: VERSION },
+    pepper: options.keyPepper,
+    allowGrammarsDefault: options.allowGrammarsDefault ?? false,
+    settings: options.people ?? {},
+    ownUrl: () => ownUrl,
+  });
   const routes = allRoutes(services);
   const { files: fileSettings } = options;
   const files = fileSettings && startFiles(fileSettings, { db, lifecycle, logger, clock, random });
@@ -123,9 +118,20 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     openRoutes: openRoutes({
       openApi: openApiDocument(routes, VERSION),
       unready,
-      services: files ? [fileRoutes(files, fileSettings!.serviceToken)] : [],
+      services: [
+        ...(files ? [fileRoutes(files, fileSettings!.serviceToken)] : []),
+        ...(options.serviceToken ? [ownUsageRoutes(new OwnUsage(db, clock), options.serviceToken)] : []),
+      ],
     }),
-    authenticators: [adminToken(options.adminToken)],
+    dashboard: options.dashboardFolder === undefined ? null : dashboardFiles(options.dashboardFolder),
+    authenticators: [
+      adminToken(options.adminToken),
+      accessTokens({ db, pepper: options.keyPepper, clock }),
+      services.sessions.authenticator(),
+    ],
+    access: services.access,
+    audit: (entry) => AuditStore.append(db, [entry]),
+    trustedProxies: options.trustedProxies ?? 0,
     origin: { allowedHosts: options.allowedHosts ?? [], allowedOrigins: options.allowedOrigins ?? [] },
     logger,
     clock,
@@ -138,7 +144,8 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     logger.warn('redis is not reachable yet'),
   );
   await projector.tick();
-  startTicks(projector, services.keys, lifecycle, clock, logger);
+  await greet(services, options);
+  startTicks(projector, services, lifecycle, clock, logger);
 
   const metricsUrl = await startMetrics(options, unready);
   const server = createServer(app);
@@ -150,6 +157,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
   const { port } = server.address() as AddressInfo;
   const host = options.listen.host.includes(':') ? `[${options.listen.host}]` : options.listen.host;
   const url = `http://${host}:${port}`;
+  ownUrl = url;
   logger.info({ url }, 'console listens');
   return { url, port, metricsUrl };
 }
@@ -157,27 +165,15 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 /** Of the union of ioredis's two classes TypeScript cannot call overloaded commands; either has what scripts need. */
 const scriptClient = (redis: RedisClient) => redis as MoneyClient & RedisClient;
 
-interface Services {
-  accounts: AccountService;
-  keys: KeyService;
-  credits: CreditService;
-  usage: UsageService;
-  models: ModelService;
-  workers: WorkerService;
-}
-
-/** The whole admin API. */
-export function allRoutes({ accounts, keys, credits, usage, models, workers }: Services): Route[] {
-  return [
-    ...accountRoutes(accounts),
-    ...keyRoutes(keys),
-    ...creditRoutes(credits),
-    ...usageRoutes(usage),
-    ...ledgerRoutes(credits),
-    ...modelRoutes(models),
-    ...priceRoutes(models),
-    ...workerRoutes(workers),
-  ];
+/** The operator that the configuration names, or a one-time token for whoever reads this log first. */
+async function greet({ signIn }: Services, { operator, logger }: ConsoleOptions): Promise<void> {
+  if (operator) {
+    await signIn.ensureOperator(operator.email.toLowerCase(), operator.password, 'Administration');
+    return;
+  }
+  const token = await signIn.claimToken();
+  // The one secret that is logged, on purpose: it works once, only while there is no operator, and not after a restart.
+  if (token !== null) logger.warn({ claimToken: token }, 'nobody runs this console yet: claim it with this token');
 }
 
 /** Ready = not stopping, everything published once, and the database answers with the tables of this version. */
@@ -192,7 +188,13 @@ async function whyUnready(lifecycle: Lifecycle, projector: Projector, db: Db): P
 }
 
 /** One tick after the other: a slow publication is never overtaken by the next. */
-function startTicks(projector: Projector, keys: KeyService, lifecycle: Lifecycle, clock: Clock, logger: Logger): void {
+function startTicks(
+  projector: Projector,
+  services: Services,
+  lifecycle: Lifecycle,
+  clock: Clock,
+  logger: Logger,
+): void {
   let ticking: Promise<void> | null = null;
   const publish = clock.setInterval(() => {
     ticking ??= projector.tick().finally(() => {
@@ -200,12 +202,25 @@ function startTicks(projector: Projector, keys: KeyService, lifecycle: Lifecycle
     });
   }, PROJECTOR_TICK_MS);
   const forget = clock.setInterval(() => {
-    keys.forgetOldOperations().catch((error: unknown) => logger.warn({ err: error }, 'old operations stay for now'));
+    Promise.all([services.keys.forgetOldOperations(), services.sessions.forgetOld()]).catch((error: unknown) =>
+      logger.warn({ err: error }, 'old rows stay for now'),
+    );
   }, FORGET_TICK_MS);
+  let charging: Promise<void> | null = null;
+  const recharge = clock.setInterval(() => {
+    charging ??= services.topup
+      .rechargeRound()
+      .catch((error: unknown) => logger.warn({ err: error }, 'automatic top-ups wait'))
+      .finally(() => {
+        charging = null;
+      });
+  }, RECHARGE_TICK_MS);
   lifecycle.defer('ticks', async () => {
     publish.cancel();
     forget.cancel();
+    recharge.cancel();
     await ticking;
+    await charging;
   });
 }
 

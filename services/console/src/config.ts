@@ -1,4 +1,6 @@
 /** The console's configuration: the only place of this service that reads environment variables. */
+
+import { usdToNusd } from '@tollgate/shared/domain/money';
 import {
   commaList,
   type Environment,
@@ -41,9 +43,49 @@ export const consoleShape = {
   TOLLGATE_SERVICE_TOKEN: secret(z.string().min(24, 'must be at least 24 characters')).optional(),
   /** Retrieval's base URL, where it is installed: it forgets files that are deleted. */
   TOLLGATE_RETRIEVAL_URL: httpUrl().optional(),
+  /** The first operator: made at the start when missing. Without it a one-time token is logged. */
+  TOLLGATE_ADMIN_EMAIL: z.email().max(254).optional(),
+  TOLLGATE_ADMIN_PASSWORD: secret(z.string().min(12, 'must be at least 12 characters')).optional(),
+  /** Where browsers reach this console; https makes cookies `__Host-` and Secure. */
+  TOLLGATE_CONSOLE_URL: httpUrl().optional(),
+  /** Base of the routers, without /v1: for the playground and the set-up guide. */
+  TOLLGATE_ROUTER_URL: httpUrl().optional(),
+  /** Proxies in front of this console that may name the client's address. */
+  TOLLGATE_CONSOLE_TRUSTED_PROXIES: integer(0, 10).default(0),
+  /** Folder of the dashboard's build. */
+  TOLLGATE_DASHBOARD_DIR: z.string().min(1).optional(),
+  /** Key of second factors and webhook secrets in Postgres; derived from the pepper when absent. Metering needs it too. */
+  TOLLGATE_SEAL_KEY: secret(z.string().min(32, 'must be at least 32 characters')).optional(),
+  TOLLGATE_SIGN_UP: z.enum(['open', 'invite']).default('invite'),
+  /** First credit of a new organisation, in USD. */
+  TOLLGATE_SIGN_UP_CREDIT_USD: usdText().default(0n),
+  TOLLGATE_OIDC_ISSUER: httpUrl().optional(),
+  TOLLGATE_OIDC_CLIENT_ID: z.string().min(1).optional(),
+  TOLLGATE_OIDC_CLIENT_SECRET: secret(z.string().min(1)).optional(),
+  /** On the button. */
+  TOLLGATE_OIDC_NAME: z.string().min(1).max(60).default('Single sign-on'),
+  /** Takes mail as JSON {to, subject, text}; without it links are shown to whoever invites. */
+  TOLLGATE_MAIL_URL: httpUrl().optional(),
+  TOLLGATE_MAIL_TOKEN: secret(z.string().min(1)).optional(),
+  STRIPE_SECRET_KEY: secret(z.string().min(1)).optional(),
+  STRIPE_WEBHOOK_SECRET: secret(z.string().min(1)).optional(),
+  /** Stripe's own API when absent. */
+  STRIPE_API_URL: httpUrl().optional(),
+  TOLLGATE_TOPUP_MIN_USD: usdText().default(5_000_000_000n),
+  TOLLGATE_TOPUP_MAX_USD: usdText().default(10_000_000_000_000n),
+  /** Webhooks may lead into private networks: only where every user is trusted. */
+  TOLLGATE_WEBHOOKS_PRIVATE: flag().default(false),
   TOLLGATE_STOP_GRACE_MS: integer(0, 600_000).default(10_000),
   LOG_LEVEL: logLevel().default('info'),
 };
+
+/** An amount in USD, such as `12.50`; parsed to nano-USD. */
+function usdText() {
+  return z
+    .string()
+    .regex(/^\d{1,7}(\.\d{1,9})?$/, 'must be an amount in USD, such as 12.50')
+    .transform((text) => usdToNusd(text));
+}
 
 export type ConsoleConfig = z.output<z.ZodObject<typeof consoleShape>>;
 

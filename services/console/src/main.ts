@@ -1,4 +1,5 @@
 /** `tollgate serve console`: configuration in, process out. */
+import { fileURLToPath } from 'node:url';
 import { MetaMismatch } from '@tollgate/shared/db/meta-store';
 import { ConfigError, type Environment, exitOnConfigError } from '@tollgate/shared/runtime/config';
 import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
@@ -6,6 +7,7 @@ import { createLogger } from '@tollgate/shared/runtime/logger';
 import { startConsole } from './app.ts';
 import { type ConsoleConfig, processEnvironment, readConfig } from './config.ts';
 import type { FileSettings } from './files/start.ts';
+import type { PeopleSettings } from './services.ts';
 
 /** Runs the console until SIGTERM or SIGINT. Bad configuration ends the process with status 78. */
 export async function main(argv: readonly string[], env: Environment): Promise<void> {
@@ -26,7 +28,12 @@ export async function main(argv: readonly string[], env: Environment): Promise<v
       allowedOrigins: config.TOLLGATE_CONSOLE_ORIGINS,
       allowGrammarsDefault: config.TOLLGATE_KEYS_ALLOW_GRAMMARS,
       poolMax: config.TOLLGATE_CONSOLE_DB_CONNECTIONS,
+      serviceToken: config.TOLLGATE_SERVICE_TOKEN,
       files: filesOf(config),
+      people: peopleOf(config),
+      operator: operatorOf(config),
+      dashboardFolder: config.TOLLGATE_DASHBOARD_DIR ?? DASHBOARD_FOLDER,
+      trustedProxies: config.TOLLGATE_CONSOLE_TRUSTED_PROXIES,
       lifecycle,
       logger,
     });
@@ -39,6 +46,42 @@ export async function main(argv: readonly string[], env: Environment): Promise<v
     await lifecycle.fail(error);
   }
   await running;
+}
+
+/** The build beside this package, from src and from dist alike. */
+const DASHBOARD_FOLDER = fileURLToPath(new URL('../../dashboard/dist/', import.meta.url));
+
+function operatorOf(config: ConsoleConfig): { email: string; password: string } | undefined {
+  const { TOLLGATE_ADMIN_EMAIL: email, TOLLGATE_ADMIN_PASSWORD: password } = config;
+  return email !== undefined && password !== undefined ? { email, password } : undefined;
+}
+
+function peopleOf(config: ConsoleConfig): PeopleSettings {
+  const { TOLLGATE_OIDC_ISSUER: issuer, TOLLGATE_OIDC_CLIENT_ID: clientId, TOLLGATE_MAIL_URL: mailUrl } = config;
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_WEBHOOK_SECRET: webhookSecret } = config;
+  const trimmed = (url: string | undefined) => url?.replace(/\/+$/, '');
+  return {
+    sealKey: config.TOLLGATE_SEAL_KEY,
+    publicUrl: trimmed(config.TOLLGATE_CONSOLE_URL),
+    routerUrl: trimmed(config.TOLLGATE_ROUTER_URL),
+    signUp: config.TOLLGATE_SIGN_UP,
+    signUpCreditNusd: config.TOLLGATE_SIGN_UP_CREDIT_USD,
+    oidc:
+      issuer !== undefined && clientId !== undefined
+        ? {
+            ...{ id: 'sso', name: config.TOLLGATE_OIDC_NAME, issuer, clientId },
+            clientSecret: config.TOLLGATE_OIDC_CLIENT_SECRET ?? '',
+          }
+        : null,
+    mail: mailUrl === undefined ? null : { url: mailUrl, token: config.TOLLGATE_MAIL_TOKEN ?? null },
+    stripe:
+      secretKey !== undefined && webhookSecret !== undefined
+        ? { secretKey, webhookSecret, apiUrl: config.STRIPE_API_URL }
+        : null,
+    topupMinNusd: config.TOLLGATE_TOPUP_MIN_USD,
+    topupMaxNusd: config.TOLLGATE_TOPUP_MAX_USD,
+    allowPrivateWebhooks: config.TOLLGATE_WEBHOOKS_PRIVATE,
+  };
 }
 
 /** Files need a folder, and the token by which other services are known. */

@@ -5,8 +5,10 @@ import { pendingMigrations } from '@tollgate/shared/db/migrate';
 import { SettlementStore } from '@tollgate/shared/db/settlement-store';
 import { UsageStore } from '@tollgate/shared/db/usage-store';
 import { createRedis, type RedisClient, waitUntilReady, withDeadline } from '@tollgate/shared/redis/client';
+import { ConsoleDirectory } from '@tollgate/shared/redis/console-directory';
 import { channels } from '@tollgate/shared/redis/keys';
 import { type MoneyClient, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { RefusalLog } from '@tollgate/shared/redis/refusal-log';
 import { Subscriber } from '@tollgate/shared/redis/subscriber';
 import { type Clock, systemClock } from '@tollgate/shared/runtime/clock';
 import type { ListenAddress } from '@tollgate/shared/runtime/config';
@@ -19,6 +21,7 @@ import {
   startMetricsServer,
 } from '@tollgate/shared/runtime/metrics';
 import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
+import { createSealer } from '@tollgate/shared/runtime/seal';
 import { type BatchSettings, startBatches } from './batches/start.ts';
 import type { MeteringConfig } from './config.ts';
 import { Drain } from './drain/drain.ts';
@@ -29,10 +32,16 @@ import { Keeper, type KeeperOptions } from './keeper/keeper.ts';
 import { LeaseDesk, type LeaseDeskOptions } from './keeper/lease-desk.ts';
 import { Needs } from './keeper/needs.ts';
 import { Releaser } from './keeper/release.ts';
+import { startLoop } from './loop.ts';
 import { createMetrics } from './metrics.ts';
+import { keepPartitions } from './partitions/partitions.ts';
 import { Reaper, type ReaperOptions } from './reaper/reaper.ts';
 import { reconcile } from './reconcile/reconcile.ts';
+import { Refusals } from './refusals/refusals.ts';
 import { Rollups } from './rollups/rollups.ts';
+import { Alerts } from './webhooks/alerts.ts';
+import { Deliverer } from './webhooks/deliver.ts';
+import { startWebhookJobs } from './webhooks/jobs.ts';
 
 export const VERSION = '0.1.0';
 
@@ -40,6 +49,9 @@ export const VERSION = '0.1.0';
 const REDIS_DEADLINE_MS = 2_000;
 const REDIS_CONNECT_MS = 5_000;
 const PARTITIONS_EVERY_MS = 6 * 3_600_000;
+const ALERTS_EVERY_MS = 15_000;
+const WEBHOOKS_EVERY_MS = 1_000;
+const REFUSALS_EVERY_MS = 1_000;
 const RESCHEDULE_MS = 60_000;
 /** Stopping: how long the last records may take to reach Postgres. */
 const LAST_DRAIN_MS = 5_000;
@@ -63,6 +75,8 @@ export interface MeteringOptions {
   jobs: { reconcileEveryMs: number; rollupEveryMs: number; rescheduleMs: number } | null;
   /** null = this process runs no batches. */
   batches: Omit<BatchSettings, 'redisUrl' | 'serviceToken'> | null;
+  /** null = webhook secrets cannot be read here: nothing is delivered. */
+  webhooks: { sealKey: string; allowInside: boolean; everyMs: number } | null;
   reclaimOnStop: boolean;
 }
 
@@ -131,8 +145,17 @@ export function optionsOf(config: MeteringConfig): MeteringOptions {
         }
       : null,
     batches: batchOptions(config),
+    webhooks: webhookOptions(config),
     reclaimOnStop: config.TOLLGATE_METERING_RECLAIM_ON_STOP,
   };
+}
+
+/** The console seals with the same key: its own, or the pepper. */
+function webhookOptions(config: MeteringConfig): MeteringOptions['webhooks'] {
+  const sealKey = config.TOLLGATE_SEAL_KEY ?? config.TOLLGATE_KEY_PEPPER;
+  return sealKey === undefined
+    ? null
+    : { sealKey, allowInside: config.TOLLGATE_WEBHOOKS_PRIVATE, everyMs: WEBHOOKS_EVERY_MS };
 }
 
 function batchOptions(config: MeteringConfig): MeteringOptions['batches'] {
@@ -238,6 +261,7 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
   });
   lifecycle.defer('subscription', () => subscriber.close());
 
+  const alerts = new Alerts({ db, directory: new ConsoleDirectory(redis, guard), clock, random, logger });
   if (deps.jobs) {
     const jobs = startJobs({
       redisUrl: deps.redisUrl,
@@ -249,14 +273,28 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
         rollup_hourly: { everyMs: deps.jobs.rollupEveryMs, run: () => rollups.hourly() },
         rollup_daily: { everyMs: deps.jobs.rollupEveryMs * 5, run: () => rollups.daily() },
         reconcile: { everyMs: deps.jobs.reconcileEveryMs, run: runReconcile },
-        partitions: {
-          everyMs: PARTITIONS_EVERY_MS,
-          run: () => new UsageStore(db).ensurePartitions(clock.nowMs()),
-        },
+        partitions: { everyMs: PARTITIONS_EVERY_MS, run: () => keepPartitions(db, clock, logger) },
+        alerts: { everyMs: ALERTS_EVERY_MS, run: () => alerts.round() },
       },
     });
     lifecycle.defer('jobs', () => jobs.stop());
+    if (deps.webhooks) {
+      const { sealKey, allowInside, everyMs } = deps.webhooks;
+      const deliverer = new Deliverer({ db, clock, logger, sealer: createSealer(sealKey, random), allowInside });
+      const deliveries = startWebhookJobs({ db, redisUrl: deps.redisUrl, deliverer, clock, logger, metrics, everyMs });
+      lifecycle.defer('webhooks', () => deliveries.stop());
+    } else {
+      logger.info('no key for webhook secrets is configured: webhooks wait');
+    }
   }
+  const refusals = new Refusals(db, new RefusalLog(redis, guard));
+  const refusalLoop = startLoop({
+    clock,
+    everyMs: REFUSALS_EVERY_MS,
+    round: async () => void (await refusals.round()),
+    onError: (error) => logger.debug({ err: error }, 'refused requests wait in Redis'),
+  });
+  lifecycle.defer('refusals', () => refusalLoop.stop());
 
   const { serviceToken, redisUrl } = deps;
   const batches =

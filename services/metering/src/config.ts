@@ -71,6 +71,11 @@ export const meteringShape = {
   TOLLGATE_BATCH_SWEEP_MS: ms(5_000),
   /** A stop gives all idle leases back. Off for one of several instances that is only restarted. */
   TOLLGATE_METERING_RECLAIM_ON_STOP: flag().default(true),
+  /** What the console seals webhook secrets with: its seal key, or the pepper where it has none. */
+  TOLLGATE_SEAL_KEY: secret(z.string().min(32, 'must be at least 32 characters')).optional(),
+  TOLLGATE_KEY_PEPPER: secret(z.string().min(32, 'must be at least 32 characters')).optional(),
+  /** Webhooks may lead into private networks: only where every user is trusted. */
+  TOLLGATE_WEBHOOKS_PRIVATE: flag().default(false),
   TOLLGATE_STOP_GRACE_MS: integer(0, 600_000).default(15_000),
   LOG_LEVEL: logLevel().default('info'),
 };

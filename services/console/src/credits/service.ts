@@ -4,14 +4,17 @@ import type {
   ChangeCredits,
   ChangedCreditsView,
   CreditsView,
+  LedgerExportQuery,
   LedgerLine,
   LedgerQuery,
 } from '@tollgate/shared/contracts/console/credits';
+import { LEDGER_BUCKETS } from '@tollgate/shared/contracts/console/credits';
 import { type Balance, BalanceError } from '@tollgate/shared/db/balance';
 import type { Db } from '@tollgate/shared/db/client';
 import { earlierCredit } from '@tollgate/shared/db/console-lists';
 import { LeaseStore } from '@tollgate/shared/db/lease-store';
-import { LedgerError, LedgerStore, type PostResult } from '@tollgate/shared/db/ledger-store';
+import { LedgerError, LedgerStore, type LedgerTransaction, type PostResult } from '@tollgate/shared/db/ledger-store';
+import { PAGE_LIMIT_MAX } from '@tollgate/shared/db/page';
 import { sqlState } from '@tollgate/shared/db/tx';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { AccountId } from '@tollgate/shared/domain/ids';
@@ -20,6 +23,8 @@ import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
 import { noAccount } from '../accounts/service.ts';
 import type { Actor } from '../auth/actor.ts';
+import { tableAnswer } from '../http/export.ts';
+import type { Streamed } from '../http/route.ts';
 import { isoTime, type PageInput, pageRequest } from '../http/values.ts';
 import type { Projector } from '../projector/projector.ts';
 
@@ -70,7 +75,7 @@ export class CreditService {
       throw new AppError('conflict', { message: 'This idempotencyKey was used for another amount.' });
     }
     if (input.usd > 0n) await projector.reachable();
-    else if (!earlier) await this.#recall(accountId, -input.usd);
+    else if (!earlier) await this.recall(accountId, -input.usd);
     const operation = { accountId, idemKey, reason: input.reason, actor: actor.id };
     const result = await (input.usd > 0n
       ? ledger.credit({ ...operation, amountNusd: input.usd })
@@ -96,24 +101,58 @@ export class CreditService {
     }
   }
 
+  /**
+   * A cached refusal was right for the balance before. Best effort: with Redis away it ends by itself within seconds of
+   * its return, since the keeper's verdicts are short-lived.
+   */
+  async forgetRefusal(accountId: AccountId): Promise<void> {
+    const balance = await new LedgerStore(this.#options.db).balance(accountId);
+    if (!balance) return;
+    try {
+      await this.#options.money.clearVerdict(accountId, balance.version);
+    } catch (error) {
+      this.#options.logger.warn({ err: error, accountId }, 'a cached refusal stays for some seconds');
+    }
+  }
+
   async ledger(_actor: Actor, accountId: AccountId, query: LedgerQuery): Promise<Page<LedgerLine>> {
     const ledger = new LedgerStore(this.#options.db);
     if (!(await ledger.balance(accountId))) throw noAccount();
     const page = await ledger.list(accountId, {
       ...pageRequest(query as PageInput),
-      ...(query.kind === undefined ? {} : { kinds: [query.kind] }),
+      ...filterOf(query),
     });
-    return {
-      data: page.data.map((line) => ({
-        transactionId: line.id,
-        kind: line.kind,
-        reason: line.reason,
-        actor: line.actor,
-        createdAt: isoTime(line.createdAtMs),
-        entries: line.entries.map(({ bucket, amountNusd }) => ({ bucket, amountNusd: String(amountNusd) })),
-      })),
-      next: page.next,
-    };
+    return { data: page.data.map(lineOf), next: page.next };
+  }
+
+  async exportLedger(accountId: AccountId, query: LedgerExportQuery): Promise<Streamed> {
+    const rows: LedgerTransaction[] = [];
+    const limit = query.limit ?? EXPORT_ROWS;
+    let cursor = pageRequest({ cursor: query.cursor }).cursor ?? null;
+    do {
+      const page = await new LedgerStore(this.#options.db).list(accountId, {
+        limit: Math.min(limit - rows.length, PAGE_LIMIT_MAX),
+        cursor,
+        ...filterOf(query),
+      });
+      rows.push(...page.data);
+      cursor = page.next;
+    } while (cursor !== null && rows.length < limit);
+    const format = query.format ?? 'ndjson';
+    const lines = rows.map(lineOf);
+    if (format === 'ndjson') {
+      const columns = ['transactionId', 'kind', 'reason', 'actor', 'createdAt', 'entries'] as const;
+      return tableAnswer({ name: 'ledger', columns, rows: lines, next: cursor }, format);
+    }
+    // One column per place where money can be: a spreadsheet adds them up.
+    const flat = lines.map(({ entries, ...line }) => ({
+      ...line,
+      ...(Object.fromEntries(
+        LEDGER_BUCKETS.map((bucket) => [bucket, entries.find((entry) => entry.bucket === bucket)?.amountNusd ?? '0']),
+      ) as Record<(typeof LEDGER_BUCKETS)[number], string>),
+    }));
+    const columns = ['transactionId', 'kind', 'reason', 'actor', 'createdAt', ...LEDGER_BUCKETS] as const;
+    return tableAnswer({ name: 'ledger', columns, rows: flat, next: cursor }, format);
   }
 
   /**
@@ -122,7 +161,7 @@ export class CreditService {
    * reach; the keeper books the difference at its next look. With Redis away nothing can be recalled: what is not
    * available becomes receivable, and the keeper recalls for debtors later.
    */
-  async #recall(accountId: AccountId, wantedNusd: bigint): Promise<void> {
+  async recall(accountId: AccountId, wantedNusd: bigint): Promise<void> {
     const { db, money, logger } = this.#options;
     const leases = new LeaseStore(db);
     const balance = await new LedgerStore(db).balance(accountId);
@@ -152,6 +191,29 @@ export class CreditService {
       return null;
     }
   }
+}
+
+const EXPORT_ROWS = 10_000;
+const MONEY_KINDS = ['credit_grant', 'credit_adjust', 'refund', 'settlement', 'settlement_final'] as const;
+
+function filterOf({ kind, view, from, to }: Pick<LedgerQuery, 'kind' | 'view' | 'from' | 'to'>) {
+  const kinds = kind !== undefined ? [kind] : view === 'money' ? MONEY_KINDS : undefined;
+  return {
+    ...(kinds === undefined ? {} : { kinds }),
+    ...(from === undefined ? {} : { fromMs: from }),
+    ...(to === undefined ? {} : { toMs: to }),
+  };
+}
+
+function lineOf(line: LedgerTransaction): LedgerLine {
+  return {
+    transactionId: line.id,
+    kind: line.kind,
+    reason: line.reason,
+    actor: line.actor,
+    createdAt: isoTime(line.createdAtMs),
+    entries: line.entries.map(({ bucket, amountNusd }) => ({ bucket, amountNusd: String(amountNusd) })),
+  };
 }
 
 function sameLease(a: LeaseRead | null, b: LeaseRead | null): boolean {

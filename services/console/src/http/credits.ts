@@ -11,6 +11,7 @@ export function creditRoutes(credits: CreditService): Route[] {
       method: 'post',
       path: '/api/accounts/{id}/credits',
       operation: 'credits.change',
+      stepUp: true,
       tag,
       summary: 'Grant credit, or take it back with a negative amount',
       description:
@@ -27,6 +28,7 @@ export function creditRoutes(credits: CreditService): Route[] {
       method: 'get',
       path: '/api/accounts/{id}/credits',
       operation: 'credits.show',
+      audience: 'account',
       tag,
       summary: 'What an account was given, has spent, has reserved and can spend',
       permission: 'credits:read',

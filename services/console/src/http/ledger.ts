@@ -10,6 +10,7 @@ export function ledgerRoutes(credits: CreditService): Route[] {
       method: 'get',
       path: '/api/accounts/{id}/ledger',
       operation: 'ledger.list',
+      audience: 'account',
       tag: 'ledger',
       summary: 'The transactions of an account with their entries, newest first',
       permission: 'credits:read',

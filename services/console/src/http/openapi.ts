@@ -14,6 +14,24 @@ export function openApiDocument(routes: readonly Route[], version: string): obje
     scheme: 'bearer',
     description: 'The token of TOLLGATE_ADMIN_TOKEN.',
   });
+  const accessToken = registry.registerComponent('securitySchemes', 'accessToken', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'A personal access token: acts as its user in one organisation.',
+  });
+  const session = registry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'tollgate_session',
+    description: 'A signed-in browser; changes need X-CSRF-Token. On https the name begins with `__Host-`.',
+  });
+  const securityOf = (route: Route) => {
+    if (route.audience === 'public') return [];
+    const schemes = [session];
+    if (route.audience !== 'session') schemes.push(security);
+    if (route.audience !== 'session' && route.audience !== 'platform' && !route.stepUp) schemes.push(accessToken);
+    return schemes.map(({ name }) => ({ [name]: [] }));
+  };
   for (const route of routes) {
     registry.registerPath({
       method: route.method,
@@ -22,17 +40,22 @@ export function openApiDocument(routes: readonly Route[], version: string): obje
       tags: [route.tag],
       summary: route.summary,
       ...(route.description === undefined ? {} : { description: route.description }),
-      security: [{ [security.name]: [] }],
+      security: securityOf(route),
+      'x-permission': route.audience === 'public' ? 'public' : route.permission,
+      'x-audience': route.audience,
       request: {
         ...(route.params ? { params: route.params } : {}),
         ...(route.query ? { query: route.query } : {}),
         ...(route.idempotent ? { headers: z.object({ 'Idempotency-Key': idempotencyKey.optional() }) } : {}),
         ...(route.body ? { body: { required: true, content: { 'application/json': { schema: route.body } } } } : {}),
+        ...(route.rawLimitBytes === null
+          ? {}
+          : { body: { content: { 'application/json': { schema: z.looseObject({}) } } } }),
       },
       responses: {
         [route.status]: {
           description: route.summary,
-          content: { 'application/json': { schema: route.response } },
+          content: Object.fromEntries(route.types.map((type) => [type, { schema: route.response ?? z.string() }])),
         },
         ...errorResponses(route),
       },
@@ -55,6 +78,9 @@ export function openApiDocument(routes: readonly Route[], version: string): obje
 /** One answer per status, its codes named. */
 function errorResponses(route: Route) {
   const codes = new Set<ErrorCode>([...EVERY_ROUTE, ...route.errors]);
+  if (route.audience !== 'public') codes.add('endpoint_not_allowed');
+  if (route.audience === 'account' || route.audience === 'key') codes.add('not_found');
+  if (route.stepUp) codes.add('reauthentication_required');
   if (route.body || route.query) codes.add('invalid_request');
   if (route.body)
     for (const code of ['invalid_json', 'body_too_large', 'unsupported_media_type'] as const) codes.add(code);

@@ -9,6 +9,7 @@ export function priceRoutes(models: ModelService): Route[] {
       method: 'get',
       path: '/api/models/{id}/prices',
       operation: 'prices.list',
+      audience: 'user',
       tag,
       summary: 'Every price a model has had or will have, latest start first',
       permission: 'models:read',

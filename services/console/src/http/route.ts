@@ -8,6 +8,30 @@ import type { Actor, Permission } from '../auth/actor.ts';
 
 export type Method = 'get' | 'post' | 'patch';
 
+/**
+ * Whom a route is for, beyond the permission:
+ * - `platform`: operators.
+ * - `account`, `key`: members of the organisation that `{id}` names, or to which the key `{id}` belongs; and operators.
+ * - `query`, `body`: of the organisation that `accountId` there names; operators may leave it out.
+ * - `user`: any user or access token, whatever their role. `session`: a signed-in browser. `public`: anybody.
+ */
+export type Audience = 'platform' | 'account' | 'key' | 'query' | 'body' | 'user' | 'session' | 'public';
+
+/** What a handler knows of the exchange and may do to it besides answering. */
+export interface Exchange {
+  requestId: string;
+  ip: string | null;
+  userAgent: string | null;
+  /** The query as it came, with its `?`. */
+  search: string;
+  header(name: string): string | undefined;
+  setCookie(cookie: string): void;
+  /** From now on this is whose request it is: for sign-in routes, whose audit line names who came in. */
+  identify(actor: Actor): void;
+  /** Aborts when the client is gone. */
+  signal: AbortSignal;
+}
+
 /** What a handler gets: everything parsed, nothing of Express. */
 export interface Call<P, Q, B> {
   actor: Actor;
@@ -16,20 +40,39 @@ export interface Call<P, Q, B> {
   body: B;
   /** The Idempotency-Key header of a route that honours one. */
   idempotencyKey: string | null;
+  exchange: Exchange;
+  /** The body of a `raw` route. */
+  raw: Buffer;
+}
+
+/** An answer that is not JSON of a schema: a file, a stream of events, a redirection. */
+export interface Streamed {
+  status: number;
+  headers: Record<string, string>;
+  body: AsyncIterable<Uint8Array | string> | string | null;
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
 
-export interface RouteSpec<P, Q, B, R extends z.ZodType> {
+interface Common {
   method: Method;
   /** OpenAPI style: `/api/keys/{id}/rotate`. */
   path: string;
-  /** Name of the operation in OpenAPI and in the log, such as `keys.rotate`. */
+  /** Name of the operation in OpenAPI, in the audit log and in the log, such as `keys.rotate`. */
   operation: string;
   tag: string;
   summary: string;
-  description?: string;
   permission: Permission;
+}
+
+export interface RouteSpec<P, Q, B, R extends z.ZodType> extends Common {
+  description?: string;
+  /** `platform` when absent. */
+  audience?: Audience;
+  /** Browser sessions must have proved who they are within the last ten minutes. */
+  stepUp?: boolean;
+  /** Changes nothing that the audit log should know of. */
+  unaudited?: boolean;
   params?: P;
   query?: Q;
   body?: B;
@@ -43,21 +86,35 @@ export interface RouteSpec<P, Q, B, R extends z.ZodType> {
   handle(call: Call<Parsed<P>, Parsed<Q>, Parsed<B>>): Promise<z.input<R>>;
 }
 
+export interface StreamSpec<P, Q> extends Common {
+  description?: string;
+  audience?: Audience;
+  stepUp?: boolean;
+  unaudited?: boolean;
+  params?: P;
+  query?: Q;
+  /** Reads the body as bytes, at most this many. */
+  rawLimitBytes?: number;
+  /** Content types of its answer. */
+  types: readonly string[];
+  errors?: readonly ErrorCode[];
+  stream(call: Call<Parsed<P>, Parsed<Q>, undefined>): Promise<Streamed>;
+}
+
 /** A route whose types were checked where it was declared. */
-export interface Route {
-  method: Method;
-  path: string;
-  operation: string;
-  tag: string;
-  summary: string;
+export interface Route extends Common {
   description: string | undefined;
-  permission: Permission;
+  audience: Audience;
+  stepUp: boolean;
+  audited: boolean;
   params: z.ZodObject | undefined;
   query: z.ZodObject | undefined;
   body: z.ZodType | undefined;
+  rawLimitBytes: number | null;
   idempotent: boolean;
   status: 200 | 201;
-  response: z.ZodType;
+  response: z.ZodType | null;
+  types: readonly string[];
   errors: readonly ErrorCode[];
   handle(call: Call<unknown, unknown, unknown>): Promise<unknown>;
 }
@@ -69,6 +126,47 @@ export function route<
   B extends z.ZodType | undefined = undefined,
 >(spec: RouteSpec<P, Q, B, R>): Route {
   return {
+    ...common(spec),
+    body: spec.body,
+    rawLimitBytes: null,
+    idempotent: spec.idempotent ?? false,
+    status: spec.status ?? 200,
+    response: spec.response,
+    types: ['application/json'],
+    // The mounting code parses with the very schemas that the handler's types came from.
+    handle: spec.handle as Route['handle'],
+  };
+}
+
+/** A route that answers with something else than JSON of a schema. */
+export function streamRoute<
+  P extends z.ZodObject | undefined = undefined,
+  Q extends z.ZodObject | undefined = undefined,
+>(spec: StreamSpec<P, Q>): Route {
+  return {
+    ...common(spec),
+    body: undefined,
+    rawLimitBytes: spec.rawLimitBytes ?? null,
+    idempotent: false,
+    status: 200,
+    response: null,
+    types: spec.types,
+    handle: spec.stream as Route['handle'],
+  };
+}
+
+interface Declared extends Common {
+  description?: string;
+  audience?: Audience;
+  stepUp?: boolean;
+  unaudited?: boolean;
+  params?: z.ZodObject | undefined;
+  query?: z.ZodObject | undefined;
+  errors?: readonly ErrorCode[];
+}
+
+function common(spec: Declared) {
+  return {
     method: spec.method,
     path: spec.path,
     operation: spec.operation,
@@ -76,14 +174,11 @@ export function route<
     summary: spec.summary,
     description: spec.description,
     permission: spec.permission,
+    audience: spec.audience ?? 'platform',
+    stepUp: spec.stepUp ?? false,
+    audited: spec.method !== 'get' && !spec.unaudited,
     params: spec.params,
     query: spec.query,
-    body: spec.body,
-    idempotent: spec.idempotent ?? false,
-    status: spec.status ?? 200,
-    response: spec.response,
     errors: spec.errors ?? [],
-    // The mounting code parses with the very schemas that the handler's types came from.
-    handle: spec.handle as Route['handle'],
   };
 }

@@ -1,10 +1,13 @@
 /** What every answer and every request goes through before any route: ids, headers, Host and Origin. */
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
 import type { RequestHandler } from 'express';
+import type { Actor } from '../auth/actor.ts';
+import type { Route } from './route.ts';
 
 /** Nothing here is a page that scripts, frames or shared caches may hold; the dashboard's pages get their own policy. */
 const HEADERS = {
@@ -45,10 +48,39 @@ export function checkOrigin({ allowedHosts, allowedOrigins }: OriginRules): Requ
     const origin = request.headers.origin?.toLowerCase();
     const changes = request.method !== 'GET' && request.method !== 'HEAD' && request.method !== 'OPTIONS';
     if (changes && origin !== undefined && !origins.has(origin) && hostOf(origin) !== host) {
-      throw new AppError('endpoint_not_allowed', { message: 'Changes are not accepted from that Origin.' });
+      throw new AppError('endpoint_not_allowed', {
+        message: 'Changes are not accepted from that Origin.',
+        metadata: { reason: 'csrf' },
+      });
     }
     next();
   };
+}
+
+/**
+ * A change that comes with a session cookie must also carry what only a page of ours can have read: the session's CSRF
+ * token. Sign-in routes have no session to abuse; the Origin check covers them.
+ */
+export function checkCsrf(route: Route): RequestHandler {
+  return (request, response, next) => {
+    const actor = response.locals.actor as Actor | undefined;
+    if (route.method !== 'get' && route.audience !== 'public' && actor?.session) {
+      const sent = request.get('x-csrf-token') ?? '';
+      if (!sameText(sent, actor.session.csrfToken)) {
+        throw new AppError('endpoint_not_allowed', {
+          message: 'The X-CSRF-Token header is missing or not of this session.',
+          metadata: { reason: 'csrf' },
+        });
+      }
+    }
+    next();
+  };
+}
+
+/** Compared in the same time wherever they differ. */
+function sameText(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
 }
 
 function hostOf(origin: string): string | null {

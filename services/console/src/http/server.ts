@@ -1,15 +1,19 @@
 /** Express around the route table: authenticate, authorise, parse, call, answer. Express types end in this folder. */
 import { idempotencyKey } from '@tollgate/shared/contracts/console/common';
+import type { AuditEntry } from '@tollgate/shared/db/audit-store';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { z } from 'zod';
-import { type Actor, type Authenticator, may } from '../auth/actor.ts';
+import type { Actor, Authenticator } from '../auth/actor.ts';
+import { type AccessParts, accountOf, checkAccess } from './access.ts';
+import { auditDetail } from './audit-detail.ts';
 import { errorHandler, invalidRequest } from './errors.ts';
-import type { Route } from './route.ts';
-import { accessLog, checkOrigin, type OriginRules, securityHeaders } from './security.ts';
+import type { Call, Exchange, Route, Streamed } from './route.ts';
+import { accessLog, checkCsrf, checkOrigin, type OriginRules, securityHeaders } from './security.ts';
+import { sendStreamed } from './streamed.ts';
 
 export const BODY_LIMIT_BYTES = 64 * 1024;
 
@@ -17,8 +21,15 @@ export interface ServerOptions {
   routes: readonly Route[];
   /** Handlers that need no sign-in: probes, the OpenAPI document, error pages. */
   openRoutes: express.Router;
+  /** The dashboard's pages; null = none are built. */
+  dashboard?: express.Router | null;
   authenticators: readonly Authenticator[];
+  access: AccessParts;
+  /** Appends to the audit log. */
+  audit(entry: AuditEntry): Promise<void>;
   origin: OriginRules;
+  /** How many proxies in front of this console may name the client's address. */
+  trustedProxies?: number;
   logger: Logger;
   clock: Clock;
   random: Random;
@@ -26,37 +37,52 @@ export interface ServerOptions {
   checkResponses?: boolean;
 }
 
+const NOBODY: Actor = { kind: 'member', id: 'nobody' };
+
 export function createServerApp(options: ServerOptions): Express {
   const { routes, logger } = options;
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
   app.set('query parser', 'simple');
+  app.set('trust proxy', options.trustedProxies ?? 0);
   app.use(securityHeaders(options.random), accessLog(logger, options.clock), checkOrigin(options.origin));
   app.use(options.openRoutes);
-  // From here on nobody is anonymous, not even for a 404, and no body is read before.
-  app.use(authenticate(options.authenticators));
-  const readBody = [
-    requireJson,
-    express.json({ limit: BODY_LIMIT_BYTES, strict: false, inflate: false, type: () => true }),
-  ];
+  if (options.dashboard) app.use(options.dashboard);
+  app.use(identify(options.authenticators));
   for (const path of new Set(byWildcardLast(routes).map((route) => route.path))) {
     const here = routes.filter((route) => route.path === path);
     for (const route of here) {
-      app[route.method](expressPath(path), ...(route.body ? readBody : []), serve(route, options));
+      // Nobody's body is read before it is known who they are.
+      app[route.method](
+        expressPath(path),
+        requireActor(route),
+        checkCsrf(route),
+        ...bodyReader(route),
+        serve(route, options),
+      );
     }
-    app.all(expressPath(path), methodNotAllowed(here));
+    app.all(expressPath(path), requireSomebody, methodNotAllowed(here));
   }
-  app.use(() => {
+  // Not even a 404 is for anybody.
+  app.use(requireSomebody, () => {
     throw new AppError('not_found');
   });
   app.use(errorHandler(logger));
   return app;
 }
 
+function bodyReader(route: Route): RequestHandler[] {
+  if (route.rawLimitBytes !== null)
+    return [express.raw({ limit: route.rawLimitBytes, inflate: false, type: () => true })];
+  if (!route.body) return [];
+  return [requireJson, express.json({ limit: BODY_LIMIT_BYTES, strict: false, inflate: false, type: () => true })];
+}
+
 /** Model ids hold slashes, so their routes match greedily; longer, more exact paths must come first. */
 function byWildcardLast(routes: readonly Route[]): Route[] {
-  return [...routes].sort((a, b) => b.path.split('/').length - a.path.split('/').length);
+  const words = (route: Route) => route.path.split('/').filter((part) => !part.startsWith('{')).length;
+  return [...routes].sort((a, b) => b.path.split('/').length - a.path.split('/').length || words(b) - words(a));
 }
 
 /** `/api/keys/{id}` -> `/api/keys/:id`; a model's id may span several segments: `/api/models/*id`. */
@@ -65,22 +91,36 @@ function expressPath(path: string): string {
   return path.replace(/\{(\w+)\}/g, `${sign}$1`);
 }
 
-function authenticate(authenticators: readonly Authenticator[]): RequestHandler {
+/** Who is calling, if anybody; what they may do is the route's question. */
+function identify(authenticators: readonly Authenticator[]): RequestHandler {
   return async (request, response, next) => {
-    const { authorization } = request.headers;
+    const { authorization, cookie } = request.headers;
     for (const authenticator of authenticators) {
-      const actor = await authenticator({ authorization });
+      const actor = await authenticator({ authorization, cookie });
       if (actor) {
         response.locals.actor = actor;
-        next();
-        return;
+        break;
       }
     }
-    if (authorization === undefined) {
-      throw new AppError('missing_api_key', { message: 'Send the admin token as "Authorization: Bearer <token>".' });
-    }
-    throw new AppError('invalid_api_key', { message: 'The admin token is not valid.' });
+    next();
   };
+}
+
+const requireSomebody: RequestHandler = (request, response, next) => {
+  if (response.locals.actor) {
+    next();
+    return;
+  }
+  if (request.headers.authorization === undefined) {
+    throw new AppError('missing_api_key', {
+      message: 'Sign in, or send the admin token or a personal access token as "Authorization: Bearer <token>".',
+    });
+  }
+  throw new AppError('invalid_api_key', { message: 'The token is not valid.' });
+};
+
+function requireActor(route: Route): RequestHandler {
+  return route.audience === 'public' ? (_request, _response, next) => next() : requireSomebody;
 }
 
 /** A request without a body counts as `{}`; one with a body must say that it is JSON, and must not be compressed. */
@@ -101,23 +141,57 @@ function methodNotAllowed(routes: readonly Route[]): RequestHandler {
   };
 }
 
-function serve(route: Route, { logger, checkResponses }: ServerOptions): RequestHandler {
+function serve(route: Route, options: ServerOptions): RequestHandler {
+  const { checkResponses, access } = options;
   return async (request, response) => {
     response.locals.operation = route.operation;
-    const actor: Actor = response.locals.actor;
-    if (!may(actor, route.permission)) {
-      throw new AppError('endpoint_not_allowed', { message: 'You may not do this.' });
-    }
+    const actor: Actor = response.locals.actor ?? NOBODY;
     const params = parseParams(route, request);
+    const rawQuery = parseIfValid(route.query, request.query);
+    const rawBody = route.body && request.body === undefined ? {} : request.body;
+    // Whether they may at all is said before what is wrong with what they sent.
+    const accountId = await accountOf(route, { params, query: rawQuery ?? request.query, body: rawBody }, access);
+    await checkAccess(route, actor, accountId, access);
     const query = parse('query', route.query, request.query);
-    const body = parse('body', route.body, route.body && request.body === undefined ? {} : request.body);
-    const result = await route.handle({ actor, params, query, body, idempotencyKey: idempotencyOf(route, request) });
-    if (route.method !== 'get') logMutation(logger, route, request, response, actor);
+    const body = parse('body', route.body, rawBody);
+    const exchange = exchangeOf(request, response);
+    const call: Call<unknown, unknown, unknown> = {
+      actor,
+      params,
+      query,
+      body,
+      idempotencyKey: idempotencyOf(route, request),
+      exchange,
+      raw: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+    };
+    const result = await route.handle(call);
+    if (route.audited) await recordChange(options, route, call, accountId, response);
+    if (route.response === null) {
+      await sendStreamed(response, result as Streamed);
+      return;
+    }
     if (checkResponses) {
       const parsed = route.response.safeParse(result);
       if (!parsed.success) throw new Error(`answer of ${route.operation} breaks its schema`, { cause: parsed.error });
     }
     response.status(route.status).json(result);
+  };
+}
+
+function exchangeOf(request: Request, response: Response): Exchange {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  return {
+    requestId: response.locals.requestId,
+    ip: request.ip ?? null,
+    userAgent: request.headers['user-agent']?.slice(0, 300).replace(/[\p{Cc}\p{Cs}]/gu, '?') ?? null,
+    search: request.url.includes('?') ? request.url.slice(request.url.indexOf('?')) : '',
+    header: (name) => request.get(name),
+    setCookie: (cookie) => void response.append('set-cookie', cookie),
+    identify: (actor) => {
+      response.locals.actor = actor;
+    },
+    signal: gone.signal,
   };
 }
 
@@ -139,6 +213,11 @@ function parse(where: 'body' | 'query', schema: z.ZodType | undefined, value: un
   return result.data;
 }
 
+function parseIfValid(schema: z.ZodType | undefined, value: unknown): unknown {
+  const result = schema?.safeParse(value);
+  return result?.success ? result.data : null;
+}
+
 function idempotencyOf(route: Route, request: Request): string | null {
   const header = request.headers['idempotency-key'];
   if (!route.idempotent || header === undefined) return null;
@@ -149,16 +228,43 @@ function idempotencyOf(route: Route, request: Request): string | null {
   return result.data;
 }
 
-/** Who changed what: names of the fields, never their values. */
-function logMutation(logger: Logger, route: Route, request: Request, response: Response, actor: Actor): void {
+/**
+ * Who changed what, in the audit log and in the service's own. The change is made by then: should the line be refused
+ * (Postgres went away in between) the caller is told 503 and the service's log has it.
+ */
+async function recordChange(
+  { logger, audit, clock }: ServerOptions,
+  route: Route,
+  { actor, params, body, exchange }: Call<unknown, unknown, unknown>,
+  accountId: string | null,
+  response: Response,
+): Promise<void> {
+  const target =
+    params === undefined
+      ? null
+      : Object.values(params as Record<string, unknown>)
+          .map(String)
+          .join(' ');
+  // A sign-in route learns who it is while it runs.
+  const who: Actor = response.locals.actor ?? actor;
   logger.info(
     {
-      requestId: response.locals.requestId,
-      actor: actor.id,
+      requestId: exchange.requestId,
+      actor: who.id,
       operation: route.operation,
-      target: request.params,
-      fields: typeof request.body === 'object' && request.body !== null ? Object.keys(request.body) : [],
+      target: params,
+      fields: typeof body === 'object' && body !== null ? Object.keys(body) : [],
     },
     'changed',
   );
+  await audit({
+    atMs: clock.nowMs(),
+    actor: who.id,
+    accountId,
+    action: route.operation,
+    target,
+    detail: auditDetail(body),
+    ip: exchange.ip,
+    requestId: exchange.requestId,
+  });
 }

@@ -14,7 +14,7 @@ import type {
 import { DAY_MS } from '@tollgate/shared/contracts/console/keys';
 import { AccountStore } from '@tollgate/shared/db/account-store';
 import type { Db, Tx } from '@tollgate/shared/db/client';
-import { listKeys } from '@tollgate/shared/db/console-lists';
+import { keySpend, listKeys, successorsOf } from '@tollgate/shared/db/console-lists';
 import { ConsoleOperationStore, lockKeyRow, successorOf } from '@tollgate/shared/db/console-operations';
 import { type ApiKey, KeyStore } from '@tollgate/shared/db/key-store';
 import { LedgerStore } from '@tollgate/shared/db/ledger-store';
@@ -67,6 +67,34 @@ export class KeyService {
 
   /** A key, for a new account unless one is named. Key and credit are usable when this returns. */
   async create(actor: Actor, input: CreateKey, idempotencyKey: string | null): Promise<CreatedKey> {
+    checkMember(actor, input);
+    return this.#make(actor, input, idempotencyKey);
+  }
+
+  /** A personal access token: acts as its user, so only its user may make it. */
+  createAccessToken(
+    actor: Actor,
+    input: { accountId: string; name: string; expiresAt: number | null },
+  ): Promise<CreatedKey> {
+    const { accountId, name, expiresAt } = input;
+    return this.#make(
+      actor,
+      { accountId: accountId as AccountId, name, expiresAt, kind: 'pat', userId: actor.userId! },
+      null,
+    );
+  }
+
+  /** A key that the console itself uses for somebody's requests in the playground. */
+  createPlaygroundKey(actor: Actor, accountId: string, expiresAt: number): Promise<CreatedKey> {
+    const userId = actor.userId ?? null;
+    return this.#make(
+      actor,
+      { accountId: accountId as AccountId, name: 'Playground', expiresAt, userId, tags: ['playground'] },
+      null,
+    );
+  }
+
+  async #make(actor: Actor, input: CreateKey, idempotencyKey: string | null): Promise<CreatedKey> {
     await this.#options.projector.reachable();
     const made = await this.#once(`keys.create ${actor.id}`, idempotencyKey, input, (trx, minted) =>
       this.#create(trx, actor, input, minted),
@@ -119,12 +147,33 @@ export class KeyService {
       capDayNusd: input.capDayUsd ?? null,
       capMonthNusd: input.capMonthUsd ?? null,
       expiresAtMs: input.expiresAt ?? null,
+      tags: input.tags ?? [],
+      allowedIps: input.allowedIps ?? null,
+      createdBy: actor.userId ?? actor.id,
       createdAtMs: clock.nowMs(),
     });
   }
 
   async get(_actor: Actor, id: string): Promise<KeyView> {
-    return keyView(await this.#get(id));
+    return this.#view(await this.#get(id));
+  }
+
+  async #view(key: ApiKey): Promise<KeyView> {
+    return (await this.views([key]))[0]!;
+  }
+
+  /** With what each has spent and what replaced it: two queries for all of them. */
+  async views(keys: readonly ApiKey[]): Promise<KeyView[]> {
+    const { db, clock } = this.#options;
+    const ids = keys.map((key) => key.id);
+    const spend = await keySpend(db, ids, clock.nowMs());
+    const successors = await successorsOf(db, ids);
+    return keys.map((key) => ({
+      ...keyView(key),
+      spentDayNusd: String(spend.get(key.id)?.dayNusd ?? 0n),
+      spentMonthNusd: String(spend.get(key.id)?.monthNusd ?? 0n),
+      rotatedTo: successors.get(key.id) ?? null,
+    }));
   }
 
   async list(_actor: Actor, query: ListKeysQuery): Promise<Page<KeyView>> {
@@ -133,9 +182,10 @@ export class KeyService {
       nowMs: this.#options.clock.nowMs(),
       ...(query.accountId === undefined ? {} : { accountId: query.accountId }),
       ...(query.state === undefined ? {} : { state: query.state }),
+      ...(query.kind === undefined ? {} : { kind: query.kind }),
       ...(query.search === undefined ? {} : { search: query.search }),
     });
-    return { data: page.data.map(keyView), next: page.next };
+    return { data: await this.views(page.data), next: page.next };
   }
 
   async patch(_actor: Actor, id: string, input: PatchKey): Promise<KeyView> {
@@ -152,15 +202,22 @@ export class KeyService {
         ...(input.capDayUsd === undefined ? {} : { capDayNusd: input.capDayUsd }),
         ...(input.capMonthUsd === undefined ? {} : { capMonthNusd: input.capMonthUsd }),
         ...(input.expiresAt === undefined ? {} : { expiresAtMs: input.expiresAt }),
+        ...(input.tags === undefined ? {} : { tags: input.tags }),
+        ...(input.allowedIps === undefined ? {} : { allowedIps: input.allowedIps }),
         limits: toLimits(input),
       });
     });
     await this.#options.projector.keys([id]);
-    return keyView(key!);
+    return this.#view(key!);
   }
 
   /** A second key with the same settings; the old one lives on for the overlap. Both work meanwhile. */
-  async rotate(_actor: Actor, id: string, input: RotateKey, idempotencyKey: string | null): Promise<RotatedKey> {
+  async rotate(actor: Actor, id: string, input: RotateKey, idempotencyKey: string | null): Promise<RotatedKey> {
+    const before = await this.#get(id);
+    // Its text acts as another person: nobody but they may have it.
+    if (actor.kind !== 'operator' && before.kind === 'pat') {
+      throw new AppError('endpoint_not_allowed', { message: 'An access token is not rotated; make a new one.' });
+    }
     await this.#options.projector.reachable();
     const made = await this.#once(`keys.rotate ${id}`, idempotencyKey, input, (trx, minted) =>
       this.#rotate(trx, id, input, minted),
@@ -202,6 +259,9 @@ export class KeyService {
         limits: old.limits,
         capDayNusd: old.capDayNusd,
         capMonthNusd: old.capMonthNusd,
+        tags: old.tags,
+        allowedIps: old.allowedIps,
+        createdBy: old.createdBy,
         expiresAtMs: input.expiresAt === undefined ? old.expiresAtMs : input.expiresAt,
       },
       nowMs + (input.overlapMs ?? OVERLAP_DEFAULT_MS),
@@ -287,6 +347,21 @@ export class KeyService {
   }
 }
 
+/** What only operators may ask for when they make a key. */
+function checkMember(actor: Actor, input: CreateKey): void {
+  if (actor.kind === 'operator') return;
+  const forbidden =
+    (input.creditUsd !== undefined && input.creditUsd > 0n && 'creditUsd') ||
+    (input.kind === 'pat' && 'kind') ||
+    (input.userId !== undefined && input.userId !== null && input.userId !== actor.userId && 'userId');
+  if (forbidden) {
+    throw new AppError('endpoint_not_allowed', {
+      message: `${forbidden}: only operators may set this.`,
+      param: forbidden,
+    });
+  }
+}
+
 const noKey = () => new AppError('not_found', { message: 'There is no such key.' });
 
 /** Of the parsed input: the schema puts its fields in one order, so only a request that means something else differs. */
@@ -295,7 +370,7 @@ function hashOf(input: unknown): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function keyView(key: ApiKey): KeyView {
+function keyView(key: ApiKey): Omit<KeyView, 'spentDayNusd' | 'spentMonthNusd' | 'rotatedTo'> {
   return {
     keyId: key.id,
     accountId: key.accountId,
@@ -308,6 +383,9 @@ function keyView(key: ApiKey): KeyView {
     models: key.models === null ? null : [...key.models],
     scopes: [...key.scopes],
     allowGrammars: key.allowGrammars,
+    allowedIps: key.allowedIps === null ? null : [...key.allowedIps],
+    tags: [...key.tags],
+    createdBy: key.createdBy,
     limits: limitsView(key.limits),
     capDayNusd: nusdOrNull(key.capDayNusd),
     capMonthNusd: nusdOrNull(key.capMonthNusd),

@@ -8,6 +8,7 @@ import { createLogger } from '@tollgate/shared/runtime/logger';
 import { havePostgres, startPglite, startPostgres, type TestDatabase } from '@tollgate/shared/testkit/postgres';
 import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
 import { startConsole } from '../app.ts';
+import type { PeopleSettings } from '../services.ts';
 
 // Real processes on a busy machine: a test's own limit is no statement about time.
 jest.setTimeout(60_000);
@@ -36,16 +37,38 @@ export interface Harness {
   get(path: string): Promise<Answer>;
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   patch(path: string, body: unknown): Promise<Answer>;
+  /** A browser without a session; signs up when told so. */
+  browser(): Browser;
   stop(): Promise<void>;
 }
+
+/** What a browser does: keeps cookies, sends the Origin and the CSRF token of its session. */
+export interface Browser {
+  /** The session cookie's text; null = none. */
+  cookie: string | null;
+  csrf: string | null;
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  get(path: string): Promise<Answer>;
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  /** A new user with an organisation; returns its account id and the user's. */
+  signUp(email: string, password?: string): Promise<{ accountId: string; userId: string }>;
+}
+
+export const PASSWORD = 'correct horse battery staple';
 
 export interface HarnessOptions {
   /** `postgres` is used where it is installed, for what PGlite's one session cannot show. */
   database?: 'pglite' | 'postgres';
   allowedHosts?: string[];
+  /** Signing up is open unless this says else. */
+  people?: PeopleSettings;
 }
 
-export async function startHarness({ database = 'pglite', allowedHosts = [] }: HarnessOptions = {}): Promise<Harness> {
+export async function startHarness({
+  database = 'pglite',
+  allowedHosts = [],
+  people = {},
+}: HarnessOptions = {}): Promise<Harness> {
   const usePostgres = database === 'postgres' && havePostgres();
   const [store, redis]: [TestDatabase, TestRedis] = await Promise.all([
     usePostgres ? startPostgres() : startPglite(),
@@ -72,6 +95,7 @@ export async function startHarness({ database = 'pglite', allowedHosts = [] }: H
     bucketCount: BUCKETS,
     poolMax: usePostgres ? 8 : 1,
     allowedHosts,
+    people: { signUp: 'open', ...people },
     lifecycle,
     logger,
     checkResponses: true,
@@ -92,8 +116,48 @@ export async function startHarness({ database = 'pglite', allowedHosts = [] }: H
     return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined };
   }
 
+  function browser(): Browser {
+    const self: Browser = {
+      cookie: null,
+      csrf: null,
+      async call(method, path, body, headers = {}) {
+        const response = await fetch(started.url + path, {
+          method,
+          redirect: 'manual',
+          headers: {
+            ...(method === 'GET' ? {} : { origin: started.url }),
+            ...(self.cookie === null ? {} : { cookie: `tollgate_session=${self.cookie}` }),
+            ...(self.csrf === null || method === 'GET' ? {} : { 'x-csrf-token': self.csrf }),
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...headers,
+          },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        });
+        for (const line of response.headers.getSetCookie()) {
+          const match = /^tollgate_session=([^;]*)/.exec(line);
+          if (match) self.cookie = match[1] || null;
+        }
+        const text = await response.text();
+        const isJson = response.headers.get('content-type')?.startsWith('application/json') && text !== '';
+        const parsed = isJson ? JSON.parse(text) : undefined;
+        const csrf = parsed?.me?.session?.csrfToken ?? parsed?.session?.csrfToken;
+        if (csrf) self.csrf = csrf;
+        return { status: response.status, headers: response.headers, text, body: parsed };
+      },
+      get: (path) => self.call('GET', path),
+      post: (path, body, headers) => self.call('POST', path, body ?? {}, headers),
+      async signUp(email, password = PASSWORD) {
+        const person = { email, password, name: email.split('@')[0], organisation: `${email} Inc` };
+        const { body } = await self.post('/api/auth/register', person);
+        return { accountId: body.me.organisations[0].accountId, userId: body.me.user.userId };
+      },
+    };
+    return self;
+  }
+
   return {
     url: started.url,
+    browser,
     db,
     redis,
     money: new MoneyScripts(redis.client as never, BUCKETS),

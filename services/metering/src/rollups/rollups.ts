@@ -2,6 +2,7 @@
 
 import type { Db } from '@tollgate/shared/db/client';
 import { MetaStore } from '@tollgate/shared/db/meta-store';
+import { StatsStore } from '@tollgate/shared/db/stats-store';
 import { UsageStore } from '@tollgate/shared/db/usage-store';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 
@@ -24,6 +25,7 @@ export class Rollups {
     const startedMs = this.#clock.nowMs();
     const sinceMs = await this.#since(HOURLY_MARK);
     const hours = await new UsageStore(this.#db).recomputeHourly(sinceMs);
+    await new StatsStore(this.#db).recompute(sinceMs);
     await new MetaStore(this.#db).set(HOURLY_MARK, String(startedMs));
     return hours;
   }

@@ -20,6 +20,7 @@ export interface AccountFilter extends PageRequest {
 export interface KeyFilter extends PageRequest {
   accountId?: string;
   state?: 'live' | 'expired' | 'revoked';
+  kind?: 'api' | 'pat' | 'service';
   nowMs: number;
   /** Part of the name, or the first characters of the key's prefix. */
   search?: string;
@@ -48,6 +49,7 @@ export async function listKeys(db: Executor, filter: KeyFilter): Promise<Page<Ap
   const { rows } = await sql<Listed>`
     SELECT id, created_at FROM api_keys
     WHERE (${filter.accountId ?? null}::text IS NULL OR account_id = ${filter.accountId ?? null})
+      AND (${filter.kind ?? null}::text IS NULL OR kind = ${filter.kind ?? null}) AND NOT 'playground' = ANY(tags)
       AND (${text}::text IS NULL OR name ILIKE ${`%${text}%`} OR prefix LIKE ${`${text}%`})
       AND (${filter.state ?? null}::text IS NULL OR ${filter.state ?? null} = CASE
             WHEN revoked_at IS NOT NULL THEN 'revoked'
@@ -141,4 +143,53 @@ export async function earlierCredit(
     WHERE t.kind IN ('credit_grant', 'credit_adjust') AND t.idem_key = ${idemKey} LIMIT 1`.execute(db);
   const row = rows[0];
   return row ? { accountId: row.account_id, amountNusd: row.amount, transactionId: row.id } : null;
+}
+
+/** A key by the digest of its text, whatever its state. */
+export async function keyByDigest(db: Executor, digest: string): Promise<ApiKey | null> {
+  const { rows } = await sql<{ id: string }>`SELECT id FROM api_keys WHERE digest = ${digest}`.execute(db);
+  return rows[0] ? new KeyStore(db).get(rows[0].id) : null;
+}
+
+/** What keys have spent, settled: on this UTC day and in this UTC month. */
+export async function keySpend(
+  db: Executor,
+  keyIds: readonly string[],
+  nowMs: number,
+): Promise<Map<string, { dayNusd: bigint; monthNusd: bigint }>> {
+  const day = new Date(nowMs).toISOString().slice(0, 10);
+  const { rows } = await sql<{ key_id: string; day_nusd: bigint; month_nusd: bigint }>`
+    SELECT key_id, coalesce(sum(amount_nusd) FILTER (WHERE day = ${day}::date), 0) AS day_nusd,
+           sum(amount_nusd) AS month_nusd
+    FROM key_spend WHERE key_id = ANY(${[...keyIds]}::text[]) AND day >= ${`${day.slice(0, 7)}-01`}::date
+    GROUP BY 1`.execute(db);
+  return new Map(rows.map((row) => [row.key_id, { dayNusd: row.day_nusd, monthNusd: row.month_nusd }]));
+}
+
+/** The successors of rotated keys: old id -> newest new id. */
+export async function successorsOf(db: Executor, keyIds: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await sql<{ rotated_from: string; id: string }>`
+    SELECT rotated_from, id FROM api_keys WHERE rotated_from = ANY(${[...keyIds]}::text[])
+    ORDER BY created_at, id`.execute(db);
+  return new Map(rows.map((row) => [row.rotated_from, row.id]));
+}
+
+/** Names of keys, the revoked ones too. */
+export async function keyNames(db: Executor, keyIds: readonly string[]): Promise<Map<string, string>> {
+  if (keyIds.length === 0) return new Map();
+  const { rows } = await sql<{ id: string; name: string }>`
+    SELECT id, name FROM api_keys WHERE id = ANY(${[...new Set(keyIds)]}::text[])`.execute(db);
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+/** Personal access tokens of a user, newest first. */
+export async function listAccessTokens(db: Executor, userId: string, page: PageRequest): Promise<Page<ApiKey>> {
+  const after = decodeCursor(page.cursor);
+  const limit = pageLimit(page);
+  const { rows } = await sql<Listed>`
+    SELECT id, created_at FROM api_keys WHERE user_id = ${userId} AND kind = 'pat'
+      AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+    ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(db);
+  const store = new KeyStore(db);
+  return resolve(rows, limit, (id) => store.get(id));
 }

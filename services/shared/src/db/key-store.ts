@@ -32,6 +32,11 @@ export interface ApiKey {
   expiresAtMs: number | null;
   revokedAtMs: number | null;
   rotatedFrom: KeyId | null;
+  tags: readonly string[];
+  /** Addresses or CIDR ranges it may be used from; null = any. */
+  allowedIps: readonly string[] | null;
+  /** User id of whoever made it. */
+  createdBy: string | null;
   createdAtMs: number;
   lastUsedAtMs: number | null;
 }
@@ -55,6 +60,9 @@ export interface NewApiKey {
   capMonthNusd?: bigint | null;
   expiresAtMs?: number | null;
   rotatedFrom?: KeyId | null;
+  tags?: readonly string[];
+  allowedIps?: readonly string[] | null;
+  createdBy?: string | null;
 }
 
 export interface ApiKeyPatch {
@@ -67,6 +75,8 @@ export interface ApiKeyPatch {
   capDayNusd?: bigint | null;
   capMonthNusd?: bigint | null;
   expiresAtMs?: number | null;
+  tags?: readonly string[];
+  allowedIps?: readonly string[] | null;
 }
 
 export interface PublishedKey {
@@ -107,6 +117,9 @@ export class KeyStore {
         expires_at: dateOrNull(key.expiresAtMs),
         revoked_at: null,
         rotated_from: key.rotatedFrom ?? null,
+        tags: [...(key.tags ?? [])],
+        allowed_ips: key.allowedIps ? [...key.allowedIps] : null,
+        created_by: key.createdBy ?? null,
         created_at: new Date(key.createdAtMs),
         last_used_at: null,
       })
@@ -145,6 +158,8 @@ export class KeyStore {
       ...(patch.capDayNusd === undefined ? {} : { cap_day_nusd: patch.capDayNusd }),
       ...(patch.capMonthNusd === undefined ? {} : { cap_month_nusd: patch.capMonthNusd }),
       ...(patch.expiresAtMs === undefined ? {} : { expires_at: dateOrNull(patch.expiresAtMs) }),
+      ...(patch.tags === undefined ? {} : { tags: [...patch.tags] }),
+      ...(patch.allowedIps === undefined ? {} : { allowed_ips: patch.allowedIps ? [...patch.allowedIps] : null }),
       ...limitColumns(patch.limits),
     };
     if (Object.keys(changes).length === 0) return this.get(id);
@@ -247,6 +262,7 @@ export class KeyStore {
         models: row.models,
         scopes: row.scopes,
         allowGrammars: row.allow_grammars,
+        ...(row.allowed_ips === null ? {} : { allowedIps: row.allowed_ips }),
         limits: limitsOf(row),
         accountLimits: { requestsPerMinute: row.a_rpm, tokensPerMinute: row.a_tpm, concurrency: row.a_concurrency },
         modelLimits: limits.get(row.account_id) ?? {},
@@ -296,6 +312,9 @@ function view(row: KeyRow): ApiKey {
     expiresAtMs: row.expires_at?.getTime() ?? null,
     revokedAtMs: row.revoked_at?.getTime() ?? null,
     rotatedFrom: row.rotated_from as KeyId | null,
+    tags: row.tags,
+    allowedIps: row.allowed_ips,
+    createdBy: row.created_by,
     createdAtMs: row.created_at.getTime(),
     lastUsedAtMs: row.last_used_at?.getTime() ?? null,
   };

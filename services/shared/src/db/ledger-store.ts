@@ -174,12 +174,14 @@ export class LedgerStore {
   /** Transactions of an account, newest first; optionally of some kinds only. */
   async list(
     accountId: string,
-    page: PageRequest & { kinds?: readonly TransactionKind[] },
+    page: PageRequest & { kinds?: readonly TransactionKind[]; fromMs?: number; toMs?: number },
   ): Promise<Page<LedgerTransaction>> {
     const limit = pageLimit(page);
     const after = decodeCursor(page.cursor);
     let query = this.#db.selectFrom('transactions').selectAll().where('account_id', '=', accountId);
     if (page.kinds) query = query.where('kind', 'in', [...page.kinds]);
+    if (page.fromMs !== undefined) query = query.where('created_at', '>=', new Date(page.fromMs));
+    if (page.toMs !== undefined) query = query.where('created_at', '<', new Date(page.toMs));
     if (after) query = query.where('id', '<', BigInt(/^\d{1,18}$/.test(after.id) ? after.id : 0));
     const rows = await query
       .orderBy('id', 'desc')

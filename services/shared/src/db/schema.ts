@@ -77,6 +77,9 @@ export interface Schema {
     expires_at: Date | null;
     revoked_at: Date | null;
     rotated_from: string | null;
+    tags: Generated<string[]>;
+    allowed_ips: string[] | null;
+    created_by: string | null;
     created_at: Generated<Date>;
     last_used_at: Date | null;
   };
@@ -189,6 +192,8 @@ export interface Schema {
     duration_ms: number;
     client_request_id: string | null;
     logged_at: Generated<Date>;
+    refused: Generated<boolean>;
+    code: string | null;
   };
   usage_hourly: UsageRollup & { hour: Date };
   usage_daily: UsageRollup & { day: string };

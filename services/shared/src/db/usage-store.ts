@@ -77,7 +77,7 @@ export class UsageStore {
   async page(filter: UsageFilter): Promise<Page<UsageRow>> {
     const limit = pageLimit(filter);
     const after = decodeCursor(filter.cursor);
-    let query = this.#db.selectFrom('request_log').selectAll();
+    let query = this.#db.selectFrom('request_log').selectAll().where('refused', '=', false);
     if (filter.accountId !== undefined) query = query.where('account_id', '=', filter.accountId);
     if (filter.keyId !== undefined) query = query.where('key_id', '=', filter.keyId);
     if (filter.model !== undefined) query = query.where('model', '=', filter.model);
@@ -149,6 +149,7 @@ export class UsageStore {
           SELECT r.account_id, r.key_id, r.model, d.hour, count(*), sum(r.prompt_tokens), sum(r.cached_tokens),
                  sum(r.completion_tokens), sum(r.amount_nusd)
           FROM dirty d JOIN request_log r ON r.admitted_at >= d.hour AND r.admitted_at < d.hour + interval '1 hour'
+          WHERE NOT r.refused
           GROUP BY 1, 2, 3, 4 ORDER BY 1, 4, 2, 3
           ON CONFLICT (account_id, hour, key_id, model) DO UPDATE SET
             requests = excluded.requests, prompt_tokens = excluded.prompt_tokens, cached_tokens = excluded.cached_tokens,

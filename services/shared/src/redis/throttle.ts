@@ -42,8 +42,8 @@ export class Throttle {
   async count(name: string, rule: ThrottleRule): Promise<void> {
     const key = globalKeys.throttle(name);
     try {
-      await this.#guard(() =>
-        this.#redis.multi().set(key, '0', 'PX', rule.windowMs, 'NX').incr(key).exec() as Promise<unknown>,
+      await this.#guard(
+        () => this.#redis.multi().set(key, '0', 'PX', rule.windowMs, 'NX').incr(key).exec() as Promise<unknown>,
       );
     } catch {
       const nowMs = this.#clock.nowMs();

@@ -49,7 +49,8 @@ export const me = z
         csrfToken: z.string().meta({ description: 'Send as X-CSRF-Token with every change.' }),
         expiresAt: isoTime,
         freshUntil: isoTime.nullable().meta({
-          description: 'Until then keys and money may be changed without signing in again; null = reauthenticate first.',
+          description:
+            'Until then keys and money may be changed without signing in again; null = reauthenticate first.',
         }),
       })
       .nullable()

@@ -79,7 +79,9 @@ const ledgerFilters = {
   view: z
     .enum(['money', 'all'])
     .optional()
-    .meta({ description: '`money`: grants, adjustments, refunds and settlements, without moves of leases; `all` when absent.' }),
+    .meta({
+      description: '`money`: grants, adjustments, refunds and settlements, without moves of leases; `all` when absent.',
+    }),
   from: timeInput.optional().meta({ format: 'date-time' }),
   to: timeInput.optional().meta({ format: 'date-time' }),
 };

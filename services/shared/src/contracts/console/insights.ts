@@ -52,7 +52,9 @@ export const forecast = z
     perDayNusd: nusd.meta({ description: 'Mean spend per day over the last 7 days (or since the first request).' }),
     daysLeft: z.number().nullable().meta({ description: 'Available divided by that; null when nothing is spent.' }),
     emptyAt: isoTime.nullable(),
-    topKeys: z.array(z.object({ keyId: z.string(), name: z.string(), share: z.number() })).meta({ description: 'Of 7 days, share 0 to 1.' }),
+    topKeys: z
+      .array(z.object({ keyId: z.string(), name: z.string(), share: z.number() }))
+      .meta({ description: 'Of 7 days, share 0 to 1.' }),
   })
   .meta({ id: 'Forecast' });
 export type ForecastView = z.infer<typeof forecast>;
@@ -69,9 +71,17 @@ export const overview = z
       firstTokenP50Ms: z.int().nullable(),
       firstTokenP95Ms: z.int().nullable(),
     }),
-    sparkline: z.array(
-      z.object({ start: isoTime, requests: z.int(), failed: z.int(), amountNusd: nusd, firstTokenP50Ms: z.int().nullable() }),
-    ).meta({ description: 'The last 24 hours, ascending, one point per UTC hour (24 points, zeros included).' }),
+    sparkline: z
+      .array(
+        z.object({
+          start: isoTime,
+          requests: z.int(),
+          failed: z.int(),
+          amountNusd: nusd,
+          firstTokenP50Ms: z.int().nullable(),
+        }),
+      )
+      .meta({ description: 'The last 24 hours, ascending, one point per UTC hour (24 points, zeros included).' }),
     incidents: z.array(z.object({ kind: z.string(), text: z.string(), since: isoTime.nullable() })),
   })
   .meta({ id: 'Overview' });
@@ -119,15 +129,17 @@ export const liveLimits = z
     plan: z.string(),
     account: scopeGauges,
     models: z.array(scopeGauges.extend({ model: z.string() })),
-    keys: z.array(
-      scopeGauges.extend({
-        keyId: z.string(),
-        name: z.string(),
-        prefix: z.string(),
-        capDay: z.object({ limitNusd: nusd, usedNusd: nusd.nullable() }).nullable(),
-        capMonth: z.object({ limitNusd: nusd, usedNusd: nusd.nullable() }).nullable(),
-      }),
-    ).meta({ description: 'Live keys, newest first, at most 50.' }),
+    keys: z
+      .array(
+        scopeGauges.extend({
+          keyId: z.string(),
+          name: z.string(),
+          prefix: z.string(),
+          capDay: z.object({ limitNusd: nusd, usedNusd: nusd.nullable() }).nullable(),
+          capMonth: z.object({ limitNusd: nusd, usedNusd: nusd.nullable() }).nullable(),
+        }),
+      )
+      .meta({ description: 'Live keys, newest first, at most 50.' }),
   })
   .meta({ id: 'LiveLimits' });
 export type LiveLimitsView = z.infer<typeof liveLimits>;
@@ -141,13 +153,23 @@ export const status = z
         state: z.enum(['operational', 'degraded', 'down', 'unknown']),
         contextTokens: z.int(),
         price: z.object({ inputNusd: nusd, cachedInputNusd: nusd, outputNusd: nusd }).nullable(),
-        uptime24h: z.number().nullable().meta({ description: 'Share of requests that the platform did not fail, 0 to 1.' }),
+        uptime24h: z
+          .number()
+          .nullable()
+          .meta({ description: 'Share of requests that the platform did not fail, 0 to 1.' }),
         uptime30d: z.number().nullable(),
         firstTokenP50Ms: z.int().nullable().meta({ description: 'Of the last 24 hours.' }),
         firstTokenP95Ms: z.int().nullable(),
-        tokensPerSecond: z.number().nullable().meta({ description: 'Median of one stream.' }),
+        tokensPerSecond: z.number().nullable().meta({ description: 'Mean of one stream while it decodes.' }),
         hours: z
-          .array(z.object({ start: isoTime, requests: z.boolean(), uptime: z.number().nullable(), firstTokenP50Ms: z.int().nullable() }))
+          .array(
+            z.object({
+              start: isoTime,
+              requests: z.boolean(),
+              uptime: z.number().nullable(),
+              firstTokenP50Ms: z.int().nullable(),
+            }),
+          )
           .meta({ description: 'The last 48 UTC hours, ascending.' }),
       }),
     ),

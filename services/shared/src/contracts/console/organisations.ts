@@ -12,7 +12,9 @@ export const organisation = z
     email: z.string().nullable().meta({ description: 'Where alerts and receipts go.' }),
     role: role.nullable().meta({ description: 'Yours; null for an operator who is no member.' }),
     alerts: z.object({
-      balanceLowNusd: nusd.nullable().meta({ description: 'balance.low fires when available falls below; null = off.' }),
+      balanceLowNusd: nusd
+        .nullable()
+        .meta({ description: 'balance.low fires when available falls below; null = off.' }),
       keyExpiringDays: z.int().nullable().meta({ description: 'key.expiring fires so many days before; null = off.' }),
     }),
   })

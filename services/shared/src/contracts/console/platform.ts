@@ -48,12 +48,23 @@ export type FoundView = z.infer<typeof found>;
 
 const planId = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,39}$/, 'must be lower-case letters, digits, - or _');
 export const plan = z
-  .object({ planId, name: z.string(), weight: z.int(), limits, accounts: z.int().meta({ description: 'On this plan.' }) })
+  .object({
+    planId,
+    name: z.string(),
+    weight: z.int(),
+    limits,
+    accounts: z.int().meta({ description: 'On this plan.' }),
+  })
   .meta({ id: 'Plan' });
 export type PlanView = z.infer<typeof plan>;
 export const planPage = page('PlanPage', plan);
 export const savePlan = z
-  .strictObject({ planId, name: plainText(100), weight: z.int().min(1).max(1000).optional(), limits: z.strictObject(limitsInput).optional() })
+  .strictObject({
+    planId,
+    name: plainText(100),
+    weight: z.int().min(1).max(1000).optional(),
+    limits: z.strictObject(limitsInput).optional(),
+  })
   .meta({ id: 'SavePlan' });
 export type SavePlan = z.output<typeof savePlan>;
 export const setPlan = z.strictObject({ planId }).meta({ id: 'SetPlan' });
@@ -68,7 +79,9 @@ export const auditLine = z
     accountId: z.string().nullable(),
     action: z.string().meta({ description: 'Operation, such as keys.revoke.' }),
     target: z.string().nullable(),
-    detail: z.record(z.string(), z.unknown()).meta({ description: 'What changed: names, and values that are no secret.' }),
+    detail: z
+      .record(z.string(), z.unknown())
+      .meta({ description: 'What changed: names, and values that are no secret.' }),
     ip: z.string().nullable(),
     requestId: z.string().nullable(),
     hash: z.string().meta({ description: 'SHA-256 over the line and the hash before.' }),
@@ -80,7 +93,11 @@ export const auditQuery = z.strictObject({
   ...pageQuery,
   from: timeInput.optional().meta({ format: 'date-time' }),
   to: timeInput.optional().meta({ format: 'date-time' }),
-  action: z.string().regex(/^[a-z_.-]{1,60}$/).optional().meta({ description: 'An operation, or its first part such as `keys`.' }),
+  action: z
+    .string()
+    .regex(/^[a-z_.-]{1,60}$/)
+    .optional()
+    .meta({ description: 'An operation, or its first part such as `keys`.' }),
   actor: plainText(100).optional(),
 });
 export type AuditQuery = z.output<typeof auditQuery>;
@@ -94,7 +111,9 @@ export const settings = z
     signUp: z.enum(['open', 'invite']),
     signUpCreditNusd: nusd,
     signUpPlan: z.string(),
-    requestLogMonths: z.int().meta({ description: 'Whole months kept besides the present one; older partitions are dropped.' }),
+    requestLogMonths: z
+      .int()
+      .meta({ description: 'Whole months kept besides the present one; older partitions are dropped.' }),
     card: z.boolean().meta({ description: 'Payment by card is configured (environment).' }),
     oidc: z.array(z.string()).meta({ description: 'Configured (environment).' }),
     mail: z.enum(['log', 'http']).meta({ description: 'How mail leaves (environment).' }),

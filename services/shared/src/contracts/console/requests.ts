@@ -32,7 +32,10 @@ export const requestLine = z
     stream: z.boolean(),
     outcome: z.enum(OUTCOMES),
     status: z.int(),
-    code: z.string().nullable().meta({ description: 'Error code of a refused or failed request; its page: /docs/errors/<code>.' }),
+    code: z
+      .string()
+      .nullable()
+      .meta({ description: 'Error code of a refused or failed request; its page: /docs/errors/<code>.' }),
     finishReason: z.string().nullable(),
     promptTokens: z.int(),
     cachedTokens: z.int(),
@@ -96,7 +99,9 @@ export const requestDetail = requestLine
     countSource: z.enum(['engine', 'heartbeat', 'estimated']),
     clientRequestId: z.string().nullable(),
     timeline: z
-      .array(z.object({ phase: z.enum(['queue', 'prefill', 'decode', 'total']), startMs: z.int(), durationMs: z.int() }))
+      .array(
+        z.object({ phase: z.enum(['queue', 'prefill', 'decode', 'total']), startMs: z.int(), durationMs: z.int() }),
+      )
       .meta({ description: 'Milliseconds from admission; prefill ends with the first token.' }),
     tokensPerSecond: z.number().nullable().meta({ description: 'While decoding.' }),
     cost: z
@@ -113,7 +118,10 @@ export const requestDetail = requestLine
       .nullable()
       .meta({ description: 'Null for a refused request: nothing was charged.' }),
     attempts: z.int().meta({ description: 'Workers that were asked.' }),
-    absorbed: z.record(z.string(), z.number()).nullable().meta({ description: 'Tokens of lost work, not billed, by cause.' }),
+    absorbed: z
+      .record(z.string(), z.number())
+      .nullable()
+      .meta({ description: 'Tokens of lost work, not billed, by cause.' }),
     ledger: z.array(z.object({ transactionId: z.string(), kind: z.string(), createdAt: isoTime })),
     worker: z
       .object({ url: z.string().nullable(), routerId: z.string() })

@@ -20,18 +20,26 @@ export const topup = z
       paymentMethod: z.object({ brand: z.string(), last4: z.string() }).nullable().meta({
         description: 'Saved by the first checkout; auto-recharge needs it.',
       }),
-      failure: z.string().nullable().meta({ description: 'Why the last charge failed; auto-recharge rests until saved again.' }),
+      failure: z
+        .string()
+        .nullable()
+        .meta({ description: 'Why the last charge failed; auto-recharge rests until saved again.' }),
     }),
   })
   .meta({ id: 'Topup' });
 export type TopupView = z.infer<typeof topup>;
 
 export const checkout = z
-  .strictObject({ usd: wholeCents.meta({ description: 'USD, whole cents, from 5 to 10000 unless the operator says else.' }) })
+  .strictObject({
+    usd: wholeCents.meta({ description: 'USD, whole cents, from 5 to 10000 unless the operator says else.' }),
+  })
   .meta({ id: 'Checkout' });
 export type Checkout = z.output<typeof checkout>;
 export const checkoutStarted = z
-  .object({ paymentId: z.string(), url: z.string().meta({ description: 'Send the browser there; it returns to /credits?payment=<id>.' }) })
+  .object({
+    paymentId: z.string(),
+    url: z.string().meta({ description: 'Send the browser there; it returns to /credits?payment=<id>.' }),
+  })
   .meta({ id: 'CheckoutStarted' });
 export type CheckoutStarted = z.infer<typeof checkoutStarted>;
 
@@ -71,7 +79,12 @@ export type Redeemed = z.infer<typeof redeemed>;
 export const createCode = z
   .strictObject({
     usd,
-    uses: z.int().min(1).max(100_000).optional().meta({ description: 'How many organisations may redeem it; 1 when absent.' }),
+    uses: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .meta({ description: 'How many organisations may redeem it; 1 when absent.' }),
     expiresAt: timeInput.nullable().optional().meta({ format: 'date-time' }),
     note: plainText(200).optional(),
   })

@@ -15,7 +15,10 @@ const url = z
     message: 'must be an http or https address without credentials',
   })
   .meta({ example: 'https://example.com/hooks/tollgate' });
-const eventTypes = z.array(z.enum([...PLATFORM_EVENTS, 'test'])).min(1).max(10);
+const eventTypes = z
+  .array(z.enum([...PLATFORM_EVENTS, 'test']))
+  .min(1)
+  .max(10);
 
 export const webhook = z
   .object({
@@ -49,7 +52,14 @@ export const patchWebhook = z
   .meta({ id: 'PatchWebhook' });
 export type PatchWebhook = z.output<typeof patchWebhook>;
 export const rotateWebhookSecret = z
-  .strictObject({ overlapMs: z.int().min(0).max(7 * 86_400_000).optional().meta({ description: '24 h when absent.' }) })
+  .strictObject({
+    overlapMs: z
+      .int()
+      .min(0)
+      .max(7 * 86_400_000)
+      .optional()
+      .meta({ description: '24 h when absent.' }),
+  })
   .meta({ id: 'RotateWebhookSecret' });
 export type RotateWebhookSecret = z.output<typeof rotateWebhookSecret>;
 

@@ -1,0 +1,150 @@
+/** Every service of the console, built once from its parts; `app.ts` starts them, `routes.ts` shows them. */
+import { AccountStore } from '@tollgate/shared/db/account-store';
+import type { Db } from '@tollgate/shared/db/client';
+import { KeyStore } from '@tollgate/shared/db/key-store';
+import type { RedisClient } from '@tollgate/shared/redis/client';
+import type { ConsoleDirectory } from '@tollgate/shared/redis/console-directory';
+import type { CallGuard } from '@tollgate/shared/redis/money-context';
+import type { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { Throttle } from '@tollgate/shared/redis/throttle';
+import type { Clock } from '@tollgate/shared/runtime/clock';
+import type { Logger } from '@tollgate/shared/runtime/logger';
+import type { Random } from '@tollgate/shared/runtime/random';
+import { createSealer } from '@tollgate/shared/runtime/seal';
+import { AccountService } from './accounts/service.ts';
+import { Oidc, type OidcProvider } from './auth/oidc.ts';
+import { Passwords } from './auth/passwords.ts';
+import { SelfService } from './auth/self.ts';
+import { Sessions } from './auth/sessions.ts';
+import { SignInService } from './auth/sign-in.ts';
+import { SecondFactor } from './auth/totp.ts';
+import { CreditService } from './credits/service.ts';
+import { FleetService } from './fleet/service.ts';
+import type { AccessParts } from './http/access.ts';
+import { LimitReader } from './insights/limits.ts';
+import { InsightService } from './insights/service.ts';
+import { StatusService } from './insights/status.ts';
+import { KeyService } from './keys/service.ts';
+import { ModelService } from './models/service.ts';
+import { httpOutbox, logOutbox } from './organisations/mail.ts';
+import { OrganisationService } from './organisations/service.ts';
+import { PlatformService } from './platform/service.ts';
+import { PlaygroundService } from './playground/service.ts';
+import type { Projector } from './projector/projector.ts';
+import { RequestService } from './requests/service.ts';
+import { SettingsService } from './settings/service.ts';
+import { CodeService } from './topup/codes.ts';
+import { TopupService } from './topup/service.ts';
+import { StripeGate, type StripeSettings } from './topup/stripe.ts';
+import { UsageService } from './usage/service.ts';
+import { WebhookService } from './webhooks/service.ts';
+import { WorkerService } from './workers/service.ts';
+
+/** What an operator decides in the environment; everything has a safe value of its own. */
+export interface PeopleSettings {
+  /** Key of what is sealed in Postgres; derived from the pepper when absent. */
+  sealKey?: string | undefined;
+  /** Where browsers reach this console, without a slash at the end; its own address when absent. */
+  publicUrl?: string | undefined;
+  /** Base of the inference API for the playground and the guide. */
+  routerUrl?: string | undefined;
+  signUp?: 'open' | 'invite';
+  signUpCreditNusd?: bigint;
+  oidc?: OidcProvider | null;
+  mail?: { url: string; token: string | null } | null;
+  stripe?: StripeSettings | null;
+  topupMinNusd?: bigint;
+  topupMaxNusd?: bigint;
+  allowPrivateWebhooks?: boolean;
+}
+
+const USD = 1_000_000_000n;
+
+export interface ServiceParts {
+  db: Db;
+  redis: RedisClient;
+  guard: CallGuard;
+  directory: ConsoleDirectory;
+  money: MoneyScripts;
+  projector: Projector;
+  pepper: string;
+  allowGrammarsDefault: boolean;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  version: string;
+  settings: PeopleSettings;
+  /** This console's own address, known once it listens. */
+  ownUrl(): string;
+}
+
+export type Services = ReturnType<typeof buildServices>;
+
+export function buildServices(parts: ServiceParts) {
+  const { db, directory, money, projector, clock, random, logger, settings: given } = parts;
+  const publicUrl = () => given.publicUrl ?? parts.ownUrl();
+  const sealer = createSealer(given.sealKey ?? parts.pepper, random);
+  const cookies = { secure: given.publicUrl?.startsWith('https:') ?? false };
+  const throttle = new Throttle(parts.redis, parts.guard, clock);
+  const oidcProvider = given.oidc ?? null;
+  const settings = new SettingsService(db, {
+    signUp: given.signUp ?? 'invite',
+    signUpCreditNusd: given.signUpCreditNusd ?? 0n,
+    card: Boolean(given.stripe),
+    oidc: oidcProvider ? [oidcProvider.name] : [],
+    mail: given.mail ? 'http' : 'log',
+  });
+  const accounts = new AccountService({ db, projector, clock, random });
+  const { pepper, allowGrammarsDefault } = parts;
+  const keys = new KeyService({ db, projector, money, pepper, allowGrammarsDefault, clock, random });
+  const credits = new CreditService({ db, money, projector, random, logger });
+  const passwords = new Passwords(random);
+  const sessions = new Sessions({ db, clock, random, sealer, cookies });
+  const secondFactor = new SecondFactor({ db, clock, random, sealer });
+  const signIn = new SignInService({
+    ...{ db, clock, random, logger, sealer, passwords, sessions, secondFactor, throttle, settings },
+    oidc: oidcProvider
+      ? [{ id: oidcProvider.id, name: oidcProvider.name, startUrl: `/api/auth/oidc/${oidcProvider.id}/start` }]
+      : [],
+    routerUrl: given.routerUrl ?? '',
+    version: parts.version,
+  });
+  const oidc = oidcProvider
+    ? new Oidc({ db, clock, logger, sealer, cookies, signIn, settings, provider: oidcProvider, publicUrl })
+    : null;
+  const outbox = given.mail ? httpOutbox(given.mail.url, given.mail.token, logger) : logOutbox(logger);
+  const fleet = new FleetService({ db, directory, clock });
+  const limits = new LimitReader({ db, money, clock, logger });
+  const requests = new RequestService({ db, clock, limits });
+  const access: AccessParts = {
+    accountOfKey: async (id) => (await new KeyStore(db).get(id))?.accountId ?? null,
+    accountExists: async (id) => (await new AccountStore(db).get(id)) !== null,
+    nowMs: () => clock.nowMs(),
+  };
+  return {
+    ...{ accounts, keys, credits, settings, signIn, sessions, oidc, fleet, limits, requests, access },
+    self: new SelfService({ db, clock, passwords, sessions, secondFactor, signIn, keys }),
+    organisations: new OrganisationService({ db, clock, random, outbox, signIn, settings, publicUrl }),
+    usage: new UsageService(db),
+    models: new ModelService({ db, projector, clock, random }),
+    workers: new WorkerService({ db, directory, projector, clock }),
+    insights: new InsightService({ db, clock, credits, requests, routerUrl: given.routerUrl ?? '' }),
+    status: new StatusService({ db, clock, fleet }),
+    playground: new PlaygroundService({ keys, clock, routerUrl: given.routerUrl ?? null }),
+    topup: new TopupService({
+      ...{ db, clock, random, logger, credits, publicUrl },
+      stripe: given.stripe ? new StripeGate(given.stripe) : null,
+      minNusd: given.topupMinNusd ?? 5n * USD,
+      maxNusd: given.topupMaxNusd ?? 10_000n * USD,
+    }),
+    codes: new CodeService({ db, clock, random, sealer, throttle, credits }),
+    webhooks: new WebhookService({
+      db,
+      clock,
+      random,
+      sealer,
+      allowPrivateTargets: given.allowPrivateWebhooks ?? false,
+    }),
+    platform: new PlatformService({ db, clock, accounts, keys, requests, projector }),
+  };
+}
