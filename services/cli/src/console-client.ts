@@ -4,8 +4,10 @@ import type { Page } from '@tollgate/shared/contracts/console/common';
 import type { ChangedCreditsView, CreditsView } from '@tollgate/shared/contracts/console/credits';
 import type { CreatedKey, KeyView, RevokedKey, RotatedKey } from '@tollgate/shared/contracts/console/keys';
 import type { ModelView } from '@tollgate/shared/contracts/console/models';
+import type { ReceiptsPage } from '@tollgate/shared/contracts/console/receipts';
 import type { UsageLine } from '@tollgate/shared/contracts/console/usage';
 import type { DrainedWorker, WorkerView } from '@tollgate/shared/contracts/console/workers';
+import type { Invoice } from '@tollgate/shared/contracts/receipt';
 import type { ConsoleAccess } from './config.ts';
 import { CliError } from './output.ts';
 
@@ -54,6 +56,10 @@ export interface ConsoleClient {
   listWorkers(): Promise<{ data: WorkerView[] }>;
   setDraining(url: string, draining: boolean): Promise<DrainedWorker>;
   listModels(): Promise<Page<ModelView>>;
+  /** A stretch of an account's chain of receipts. */
+  listReceipts(accountId: string, after: string): Promise<ReceiptsPage>;
+  invoice(accountId: string, month: string): Promise<Invoice>;
+  receiptKeys(): Promise<{ keys: Record<string, unknown>[] }>;
   createModel(body: NewModel): Promise<ModelView>;
 }
 
@@ -109,6 +115,10 @@ export function createConsoleClient({ consoleUrl, adminToken }: ConsoleAccess): 
     listWorkers: () => call('GET', '/api/workers'),
     setDraining: (url, draining) => call('POST', `/api/workers/${draining ? 'drain' : 'undrain'}`, { url }),
     listModels: () => call('GET', '/api/models?limit=1000'),
+    listReceipts: (accountId, after) =>
+      call('GET', `/api/accounts/${id(accountId)}/receipts${queryText({ after, limit: 1000 })}`),
+    invoice: (accountId, month) => call('GET', `/api/accounts/${id(accountId)}/invoice${queryText({ month })}`),
+    receiptKeys: () => call('GET', '/.well-known/jwks.json'),
     createModel: (body) => call('POST', '/api/models', body),
   };
 }

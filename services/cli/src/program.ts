@@ -6,6 +6,7 @@ import { addCreditCommands } from './commands/credits.ts';
 import { addDevCommand } from './commands/dev.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addKeyCommands } from './commands/keys.ts';
+import { addReceiptCommands } from './commands/receipts.ts';
 import { addServiceCommands } from './commands/services.ts';
 import { addUsageCommands } from './commands/usage.ts';
 import { addWorkerSidecarCommand } from './commands/worker-sidecar.ts';
@@ -63,6 +64,7 @@ function createProgram(context: Context): Command {
   addKeyCommands(program, context);
   addCreditCommands(program, context);
   addUsageCommands(program, context);
+  addReceiptCommands(program, context);
   addWorkerCommands(program, context);
   addWorkerSidecarCommand(program, context);
   addDoctorCommand(program, context);

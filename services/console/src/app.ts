@@ -22,9 +22,11 @@ import { fileRoutes } from './http/files.ts';
 import { openRoutes } from './http/open-routes.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { ownUsageRoutes } from './http/own-usage.ts';
+import { keySetRoute, receiptRoutes } from './http/receipts.ts';
 import { createServerApp } from './http/server.ts';
 import { OwnUsage } from './internal/own-usage.ts';
 import { Projector } from './projector/projector.ts';
+import { ReceiptService } from './receipts/service.ts';
 import { allRoutes } from './routes.ts';
 import { buildServices, type PeopleSettings, type Services } from './services.ts';
 
@@ -109,7 +111,8 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     settings: options.people ?? {},
     ownUrl: () => ownUrl,
   });
-  const routes = allRoutes(services);
+  const receipts = new ReceiptService(db);
+  const routes = [...allRoutes(services), ...receiptRoutes(receipts)];
   const { files: fileSettings } = options;
   const files = fileSettings && startFiles(fileSettings, { db, lifecycle, logger, clock, random });
   const unready = () => whyUnready(lifecycle, projector, db);
@@ -119,6 +122,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
       openApi: openApiDocument(routes, VERSION),
       unready,
       services: [
+        keySetRoute(receipts),
         ...(files ? [fileRoutes(files, fileSettings!.serviceToken)] : []),
         ...(options.serviceToken ? [ownUsageRoutes(new OwnUsage(db, clock), options.serviceToken)] : []),
       ],

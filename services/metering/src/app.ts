@@ -36,6 +36,7 @@ import { startLoop } from './loop.ts';
 import { createMetrics } from './metrics.ts';
 import { keepPartitions } from './partitions/partitions.ts';
 import { Reaper, type ReaperOptions } from './reaper/reaper.ts';
+import { startIssuer } from './receipts/issuer.ts';
 import { reconcile } from './reconcile/reconcile.ts';
 import { Refusals } from './refusals/refusals.ts';
 import { Rollups } from './rollups/rollups.ts';
@@ -53,6 +54,7 @@ const ALERTS_EVERY_MS = 15_000;
 const WEBHOOKS_EVERY_MS = 1_000;
 const REFUSALS_EVERY_MS = 1_000;
 const RESCHEDULE_MS = 60_000;
+const RECEIPTS_EVERY_MS = 1_000;
 /** Stopping: how long the last records may take to reach Postgres. */
 const LAST_DRAIN_MS = 5_000;
 
@@ -297,6 +299,19 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
   lifecycle.defer('refusals', () => refusalLoop.stop());
 
   const { serviceToken, redisUrl } = deps;
+  const issuer = startIssuer({
+    db,
+    serviceToken,
+    clock,
+    random,
+    logger,
+    everyMs: RECEIPTS_EVERY_MS,
+    onError: (error) => {
+      metrics.loopErrorsTotal.inc({ loop: 'receipts' });
+      logger.warn({ err: error }, 'receipts wait for the next round');
+    },
+  });
+  lifecycle.defer('receipts', () => issuer.stop());
   const batches =
     deps.batches === null
       ? null

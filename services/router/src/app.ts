@@ -51,6 +51,7 @@ import { modelTerms } from './model-rules.ts';
 import { PASS_THROUGH } from './passthrough/pass-through.ts';
 import { WaitingRoom } from './queue/waiting-room.ts';
 import { pooledBytes } from './random-pool.ts';
+import { receiptKeys } from './receipt-keys.ts';
 import { Watch } from './relay/watch.ts';
 import { RECORDING_DEFAULTS } from './repeats/recording.ts';
 import { createRepeats } from './repeats/repeats.ts';
@@ -412,6 +413,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         return fleet.expectedFirstTokenMs(fleet.route({ ...asked, salt: cacheSalt(accountId) }, ctx.generation!));
       },
     },
+    receiptKeys: receiptKeys(config.TOLLGATE_CONSOLE_URL, clock),
     ready: readiness,
     pipeline: {
       auth: {

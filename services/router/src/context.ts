@@ -58,6 +58,10 @@ export class RequestContext {
   dispatched = false;
   attempts = 0;
   workerUrl: string | null = null;
+  /** Engine and version of that worker. */
+  engine: string | null = null;
+  /** SHA-256 of the body as it was received, for the receipt. */
+  requestDigest: string | null = null;
   /** A byte of an answer (comments do not count) has gone to the client. */
   answerStarted = false;
   counts: TokenCounts = NO_COUNTS;

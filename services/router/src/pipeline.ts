@@ -7,6 +7,7 @@
  * One context is opened at the top and closed once at the bottom, whatever happens in between; the answer to an error,
  * the bill, the log line and the metrics come from it.
  */
+import { hash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
@@ -37,7 +38,7 @@ export interface Exchange {
   headers: AuthHeaders;
   header: HeaderOf;
   /** The JSON value of the body. Throws 400, 413, 415, or ClientLeft. */
-  readJson(): Promise<unknown>;
+  readJson(received?: (body: Buffer) => void): Promise<unknown>;
   response: ServerResponse;
   /** Tells the client of the error: as an answer, or as an event inside one that has begun. */
   sendError(ctx: RequestContext, error: AppError): void;
@@ -84,7 +85,9 @@ export async function serve(
     checkScope(ctx.key, endpoint.scope);
     parts.checkOpen();
     ctx.queueTerms = readQueueTerms(exchange.header);
-    const body = await exchange.readJson();
+    const body = await exchange.readJson((bytes) => {
+      ctx.requestDigest = hash('sha256', bytes, 'base64url');
+    });
     if (await parts.repeats.answered(ctx, exchange, body)) return;
     const request = validate(ctx, endpoint, body, parts);
     if (request.patch) ctx.patchForm = patchForm(exchange.header('accept'));

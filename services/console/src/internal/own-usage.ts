@@ -10,6 +10,7 @@ import { transactionId } from '@tollgate/shared/db/ledger-store';
 import { ModelStore } from '@tollgate/shared/db/model-store';
 import { OwnUsageStore } from '@tollgate/shared/db/own-usage-store';
 import type { Page } from '@tollgate/shared/db/page';
+import { ReceiptStore } from '@tollgate/shared/db/receipt-store';
 import { type UsageRow, UsageStore } from '@tollgate/shared/db/usage-store';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { nusdToUsd } from '@tollgate/shared/domain/money';
@@ -68,6 +69,7 @@ export class OwnUsage {
     const prices = await new ModelStore(this.#db).prices(row.model);
     const price = prices.find(({ id }) => id === row.priceId) ?? null;
     const entries = await new OwnUsageStore(this.#db).entriesOf(accountId, requestId);
+    const signed = await new ReceiptStore(this.#db).latest(requestId);
     return {
       ...shortView(row),
       project_id: row.projectId,
@@ -88,6 +90,8 @@ export class OwnUsage {
               cached_input: String(price.prices.cachedInputNusd),
               output: String(price.prices.outputNusd),
             },
+      // Signed a moment after the posting; null until then.
+      receipt: signed === null ? null : { jws: signed.jws, seq: String(signed.seq), hash: signed.hash },
       timing: { queue_ms: row.queueMs, first_token_ms: row.firstTokenMs, duration_ms: row.durationMs },
       entries: entries.map((entry) => ({
         transaction_id: transactionId(entry.transactionId),

@@ -5,10 +5,19 @@ import { AppError } from '@tollgate/shared/domain/errors';
 import { parseJsonBody } from '../contract/json-scan.ts';
 import { ClientLeft } from '../relay/deliver.ts';
 
-/** `typeRequired`: whether a body of no stated type is a breach of the contract. */
-export async function readJson(request: IncomingMessage, maxBytes: number, typeRequired = false): Promise<unknown> {
+/**
+ * `typeRequired`: whether a body of no stated type is a breach of the contract. `received` sees the bytes as they came.
+ */
+export async function readJson(
+  request: IncomingMessage,
+  maxBytes: number,
+  typeRequired = false,
+  received?: (body: Buffer) => void,
+): Promise<unknown> {
   checkMediaType(request, typeRequired);
-  return parseJsonBody(await readBody(request, maxBytes), isUtf8);
+  const body = await readBody(request, maxBytes);
+  received?.(body);
+  return parseJsonBody(body, isUtf8);
 }
 
 /** Absent is taken for JSON, since nothing contradicts it, unless the contract wants it said. */

@@ -38,6 +38,8 @@ export interface RouteParts {
   services: { urls: ReadonlyMap<ServiceName, string>; pass: ServiceProxy };
   /** What a quote needs beside the pipeline's own parts. */
   quoting: Pick<QuoteParts, 'money' | 'outboxBound' | 'expectedFirstTokenMs'>;
+  /** Public keys of receipts, as JSON text; null while nobody can tell them. */
+  receiptKeys: () => Promise<string | null>;
   ready: () => { ready: boolean; reasons: string[] };
 }
 
@@ -52,6 +54,7 @@ export function createRoutes(parts: RouteParts): RequestListener {
   for (const profile of parts.profiles) addContract(app, profile, parts);
   for (const route of parts.passThrough.routes) addPassThrough(app, route, parts);
   app.get('/healthz', (_req, res) => text(res, 200, 'ok\n'));
+  app.get('/.well-known/jwks.json', (_req, res) => void tellKeys(res, parts));
   app.get('/readyz', (_req, res) => {
     const { ready, reasons } = parts.ready();
     text(res, ready ? 200 : 503, ready ? 'ready\n' : `not ready: ${reasons.join(', ')}\n`);
@@ -110,7 +113,7 @@ function contractOfHost({ hosts, profiles }: RouteParts): (req: Request, res: Re
 }
 
 /** Addresses of the router itself, the same at every host. */
-const OWN = new Set(['/healthz', '/readyz']);
+const OWN = new Set(['/healthz', '/readyz', '/.well-known/jwks.json']);
 
 /** The addresses of one contract. */
 function addContract(app: Express, profile: ContractProfile, parts: RouteParts): void {
@@ -167,7 +170,7 @@ function addresses(profiles: readonly ContractProfile[]): [string | RegExp, stri
     [`${basePath}/key`, 'GET, HEAD'],
     ...(hasCatalog ? [[`${basePath}/catalog`, 'GET, HEAD'] as [string, string]] : []),
   ]);
-  return [...ofContracts, ['/healthz', 'GET, HEAD'], ['/readyz', 'GET, HEAD']];
+  return [...ofContracts, ...[...OWN].map((path): [string, string] => [path, 'GET, HEAD'])];
 }
 
 /** Whose words an error at this address is told in. */
@@ -198,7 +201,7 @@ function exchangeOf(req: IncomingMessage, res: ServerResponse, profile: Contract
   return {
     headers: authHeaders(req),
     header: (name) => singleHeader(req, name),
-    readJson: () => readJson(req, parts.bodyLimitBytes, profile.contentTypeRequired),
+    readJson: (received) => readJson(req, parts.bodyLimitBytes, profile.contentTypeRequired, received),
     response: res,
     sendError: (context, error) => sendError(context, req, res, error),
   };
@@ -328,6 +331,12 @@ function singleHeader(req: IncomingMessage, name: string): string | undefined {
 function clientRequestId(req: IncomingMessage): string | null {
   const id = req.headers['x-client-request-id'] ?? req.headers['x-request-id'];
   return typeof id === 'string' && /^[\x21-\x7e]{1,128}$/.test(id) ? id : null;
+}
+
+async function tellKeys(res: ServerResponse, parts: RouteParts): Promise<void> {
+  const keys = await parts.receiptKeys();
+  if (keys === null) return text(res, 503, 'the keys of receipts cannot be told now\n');
+  res.writeHead(200, { 'content-type': 'application/jwk-set+json', 'cache-control': 'public, max-age=300' }).end(keys);
 }
 
 function text(res: ServerResponse, status: number, body: string): void {

@@ -282,6 +282,7 @@ class Delivery {
     ctx.dispatched = true;
     ctx.attempts++;
     ctx.workerUrl = ticket.worker;
+    ctx.engine = `${ticket.dialect.engine} ${ticket.dialect.version.join('.')}`;
     ctx.queueMs ??= parts.clock.monotonicMs() - ctx.startedMs;
     return ticket;
   }

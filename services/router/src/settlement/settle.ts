@@ -96,6 +96,8 @@ export class Settlement {
       durationMs: nowMs - ctx.startedMs,
       endpoint: ctx.endpoint,
       clientRequestId: ctx.clientRequestId,
+      ...(ctx.requestDigest === null ? {} : { requestDigest: ctx.requestDigest }),
+      ...(ctx.engine === null ? {} : { engine: ctx.engine }),
     };
   }
 }

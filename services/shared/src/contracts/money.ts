@@ -109,6 +109,8 @@ export function parseUsageRecord(text: string): UsageRecord {
     durationMs: duration(field, 'durationMs'),
     endpoint: requiredText(field, 'endpoint'),
     clientRequestId: optionalText(field, 'clientRequestId'),
+    ...(field.requestDigest === undefined ? {} : { requestDigest: requiredText(field, 'requestDigest') }),
+    ...(field.engine === undefined ? {} : { engine: requiredText(field, 'engine') }),
   };
 }
 

@@ -71,4 +71,8 @@ export interface UsageRecord extends Intent {
   durationMs: number;
   endpoint: string;
   clientRequestId: string | null;
+  /** SHA-256 (base64url) of the request's body, for its receipt; absent where nobody saw the whole of it. */
+  requestDigest?: string;
+  /** Engine and version that answered, such as `vllm 0.32`. */
+  engine?: string;
 }
