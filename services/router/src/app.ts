@@ -2,8 +2,6 @@
  * Composition root: everything is built here by hand and stopped in reverse. `startRouter` is also how tests and
  * `tollgate dev` run a router in their own process.
  */
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { readActingKey } from '@tollgate/shared/domain/acting-key';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
@@ -16,11 +14,10 @@ import { channels } from '@tollgate/shared/redis/keys';
 import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
 import { RepeatStore } from '@tollgate/shared/redis/repeat-store';
 import { Subscriber } from '@tollgate/shared/redis/subscriber';
-import { type Clock, systemClock } from '@tollgate/shared/runtime/clock';
-import { createLifecycle, type Lifecycle } from '@tollgate/shared/runtime/lifecycle';
-import type { Logger } from '@tollgate/shared/runtime/logger';
+import { systemClock } from '@tollgate/shared/runtime/clock';
+import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createRegistry, type MetricsServer, startMetricsServer } from '@tollgate/shared/runtime/metrics';
-import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
+import { systemRandom } from '@tollgate/shared/runtime/random';
 import { logAccess } from './access-log.ts';
 import { Answers } from './admission/answers.ts';
 import { cachedDigest } from './admission/digest-cache.ts';
@@ -38,16 +35,14 @@ import { Fleet } from './fleet/fleet.ts';
 import { ReplicaLink } from './fleet/replica-link.ts';
 import { groundRequest } from './grounding/ground.ts';
 import { groundParts } from './grounding/parts.ts';
-import { sendError } from './http/error-response.ts';
 import { answerHeaders } from './http/headers.ts';
-import { createPassThroughProxy } from './http/pass-through-proxy.ts';
+import { hostParts, serviceUrls } from './http/host-parts.ts';
 import { createRoutes } from './http/routes.ts';
-import { createHttpServer } from './http/server.ts';
-import { createServiceProxy } from './http/service-proxy.ts';
+import { createHttpServer, listen } from './http/server.ts';
 import { routerIdentity } from './identity.ts';
 import { keyView } from './key-view.ts';
 import { RouterMetrics } from './metrics.ts';
-import { modelTerms } from './model-rules.ts';
+import { modelTerms, relayLimits } from './model-rules.ts';
 import { PASS_THROUGH } from './passthrough/pass-through.ts';
 import { WaitingRoom } from './queue/waiting-room.ts';
 import { pooledBytes } from './random-pool.ts';
@@ -57,9 +52,9 @@ import { RECORDING_DEFAULTS } from './repeats/recording.ts';
 import { createRepeats } from './repeats/repeats.ts';
 import { createSeal } from './repeats/seal.ts';
 import { RunningRequest } from './running-request.ts';
+import type { RouterOptions, RunningRouter } from './running-router.ts';
 import { GrammarCompilerPool } from './schema-gate/compiler.ts';
 import { SchemaGate } from './schema-gate/gate.ts';
-import type { ServiceName } from './service-paths.ts';
 import { Heartbeats } from './settlement/heartbeats.ts';
 import { Settlement } from './settlement/settle.ts';
 import { Voids } from './settlement/voids.ts';
@@ -73,38 +68,7 @@ import { Poison } from './upstream/poison.ts';
 import { Pools } from './upstream/pools.ts';
 import { RETRY_BUDGET_DEFAULTS, RetryBudget } from './upstream/retry-budget.ts';
 
-export interface RouterOptions {
-  config: RouterConfig;
-  logger: Logger;
-  version?: string;
-  clock?: Clock;
-  random?: Random;
-  /** Where stop steps go; a lifecycle of its own when absent. */
-  lifecycle?: Lifecycle;
-}
-
-export interface RunningRouter {
-  url: string;
-  metricsUrl: string | null;
-  routerId: string;
-  lifecycle: Lifecycle;
-  stop(): Promise<void>;
-  /** For tests and `/readyz`. */
-  readiness(): { ready: boolean; reasons: string[] };
-  /** Figures that must return to 0. */
-  counters(): {
-    running: number;
-    queued: number;
-    heldBeats: number;
-    unconfirmed: number;
-    pendingVoids: number;
-    workers: number[];
-  };
-  /** Other routers that are heard, and their requests in this one's books. */
-  others(): { routers: number; inFlight: number };
-  /** How far prefix hits were predicted from what the workers reported: mean difference in points of the prompt. */
-  hitErrorPoints(): number;
-}
+export type { RouterOptions, RunningRouter } from './running-router.ts';
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 const FSYNC_MS = 100;
@@ -337,17 +301,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const running = new Running(clock);
   const terms = modelTerms(
     {
-      limits: {
-        firstTokenMs: config.TOLLGATE_FIRST_TOKEN_TIMEOUT_MS,
-        idleMs: config.TOLLGATE_IDLE_TIMEOUT_MS,
-        plainMs: config.TOLLGATE_PLAIN_TIMEOUT_MS,
-        totalMs: config.TOLLGATE_TOTAL_TIMEOUT_MS,
-        earlyAnswerMs: config.TOLLGATE_EARLY_ANSWER_MS,
-        pingMs: config.TOLLGATE_PING_MS,
-        slowReaderMs: config.TOLLGATE_SLOW_READER_MS,
-        clientBufferBytes: config.TOLLGATE_CLIENT_BUFFER_BYTES,
-        plainAnswerBytes: 64 * 1024 * 1024,
-      },
+      limits: relayLimits(config),
       maxQueueMs: config.TOLLGATE_QUEUE_MAX_MS,
       scaleFromZero: false,
     },
@@ -371,11 +325,6 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
   const services = serviceUrls(config);
   const grounding = groundParts(config, services.get('retrieval'), clock);
-  const serviceProxy = createServiceProxy({
-    serviceToken: config.TOLLGATE_SERVICE_TOKEN ?? '',
-    timeoutMs: config.TOLLGATE_SERVICE_TIMEOUT_MS,
-    sendError,
-  });
   const app = createRoutes({
     profiles,
     hosts: config.TOLLGATE_CONTRACT_HOSTS,
@@ -398,21 +347,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         throw new AppError('store_unavailable', { cause, retryAfterMs: 1_000 });
       }
     },
-    passThrough: {
-      routes: config.TOLLGATE_PASS_THROUGH,
-      carry: createPassThroughProxy(config.TOLLGATE_PLAIN_TIMEOUT_MS),
-    },
-    services: { urls: services, pass: serviceProxy },
-    quoting: {
-      money,
-      outboxBound: config.TOLLGATE_OUTBOX_BOUND,
-      expectedFirstTokenMs: (ctx, maxOutputTokens) => {
-        const { requestId: id, promptBytes } = ctx;
-        const { accountId } = ctx.key!;
-        const asked = { id, model: ctx.model!.id, accountId, text: ctx.text!, promptBytes, maxOutputTokens };
-        return fleet.expectedFirstTokenMs(fleet.route({ ...asked, salt: cacheSalt(accountId) }, ctx.generation!));
-      },
-    },
+    ...hostParts(config, services, { money, fleet, cacheSalt }),
     receiptKeys: receiptKeys(config.TOLLGATE_CONSOLE_URL, clock),
     ready: readiness,
     pipeline: {
@@ -511,7 +446,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   }
   const server = createHttpServer(app);
   leaveKindly(server, () => draining);
-  await listen(server, config.TOLLGATE_ROUTER_LISTEN);
+  const url = await listen(server, config.TOLLGATE_ROUTER_LISTEN);
   lifecycle.defer('requests', async () => {
     draining = true;
     await clock.sleep(config.TOLLGATE_DRAIN_DELAY_MS);
@@ -528,9 +463,6 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     if (left > 0) logger.error({ records: left }, 'records are left in the spool');
     server.closeAllConnections();
   });
-  const { port } = server.address() as AddressInfo;
-  const host = config.TOLLGATE_ROUTER_LISTEN.host;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   logger.info(
     { url, metricsUrl: metricsServer?.url, routerId, workers: config.TOLLGATE_WORKERS.length },
     'router listens',
@@ -556,28 +488,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
 }
 
-/** Services that this installation has; all of them want the token. */
-function serviceUrls(config: RouterConfig): ReadonlyMap<ServiceName, string> {
-  const urls: [ServiceName, string | undefined][] = [
-    ['console', config.TOLLGATE_CONSOLE_URL],
-    ['metering', config.TOLLGATE_METERING_URL],
-    ['retrieval', config.TOLLGATE_RETRIEVAL_URL],
-  ];
-  if (config.TOLLGATE_SERVICE_TOKEN === undefined) return new Map();
-  return new Map(urls.filter((entry): entry is [ServiceName, string] => entry[1] !== undefined));
-}
-
 /** How long all stop steps together may take: the delay, the grace of requests and records, and closing. */
 export function stopWithinMs(config: RouterConfig): number {
   return config.TOLLGATE_DRAIN_DELAY_MS + config.TOLLGATE_STOP_GRACE_MS + CLOSING_MS;
-}
-
-function listen(server: Server, address: { host: string; port: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }

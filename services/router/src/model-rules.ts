@@ -1,6 +1,8 @@
 /** What an operator says of single models: their times, and whether a request may wait for a worker to be started. */
 import { z } from 'zod';
+import type { RouterConfig } from './config.ts';
 import type { ModelTerms } from './relay/deliver.ts';
+import type { RelayLimits } from './relay/relay.ts';
 
 const ms = z.int().min(1);
 
@@ -44,4 +46,19 @@ export function modelTerms(base: ModelTerms, rules: ModelRules): (model: string)
     });
   }
   return (model) => byModel.get(model) ?? base;
+}
+
+/** Times of an answer as configured; a model may have its own. */
+export function relayLimits(config: RouterConfig): RelayLimits {
+  return {
+    firstTokenMs: config.TOLLGATE_FIRST_TOKEN_TIMEOUT_MS,
+    idleMs: config.TOLLGATE_IDLE_TIMEOUT_MS,
+    plainMs: config.TOLLGATE_PLAIN_TIMEOUT_MS,
+    totalMs: config.TOLLGATE_TOTAL_TIMEOUT_MS,
+    earlyAnswerMs: config.TOLLGATE_EARLY_ANSWER_MS,
+    pingMs: config.TOLLGATE_PING_MS,
+    slowReaderMs: config.TOLLGATE_SLOW_READER_MS,
+    clientBufferBytes: config.TOLLGATE_CLIENT_BUFFER_BYTES,
+    plainAnswerBytes: 64 * 1024 * 1024,
+  };
 }

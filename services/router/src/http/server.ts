@@ -1,6 +1,6 @@
 /** The HTTP server under Express: time-outs of requests (never of answers), and JSON even for what is no HTTP. */
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 const REQUEST_TIMEOUT_MS = 120_000;
 const HEADERS_TIMEOUT_MS = 30_000;
@@ -19,6 +19,18 @@ export function createHttpServer(listener: RequestListener): Server {
   );
   server.on('clientError', answerClientError);
   return server;
+}
+
+/** Resolves to the server's own URL once it takes connections. */
+export function listen(server: Server, address: { host: string; port: number }): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject);
+      const { port } = server.address() as AddressInfo;
+      resolve(`http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`);
+    });
+  });
 }
 
 /** Bytes that are no request have no context: a fixed answer, and the connection ends. */
