@@ -12,6 +12,7 @@ import { FleetStore } from '@tollgate/shared/redis/fleet-store';
 import { KeyStore } from '@tollgate/shared/redis/key-store';
 import { channels } from '@tollgate/shared/redis/keys';
 import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { RefusalLog } from '@tollgate/shared/redis/refusal-log';
 import { RepeatStore } from '@tollgate/shared/redis/repeat-store';
 import { Subscriber } from '@tollgate/shared/redis/subscriber';
 import { systemClock } from '@tollgate/shared/runtime/clock';
@@ -47,6 +48,7 @@ import { PASS_THROUGH } from './passthrough/pass-through.ts';
 import { WaitingRoom } from './queue/waiting-room.ts';
 import { pooledBytes } from './random-pool.ts';
 import { receiptKeys } from './receipt-keys.ts';
+import { RefusalBook } from './refusal-book.ts';
 import { Watch } from './relay/watch.ts';
 import { RECORDING_DEFAULTS } from './repeats/recording.ts';
 import { createRepeats } from './repeats/repeats.ts';
@@ -299,6 +301,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   // Requests.
   const requestBytes = pooledBytes(random);
   const running = new Running(clock);
+  const refusals = new RefusalBook(new RefusalLog(redis, guard), clock, routerId);
+  lifecycle.defer('refusals', () => refusals.flush());
   const terms = modelTerms(
     {
       limits: relayLimits(config),
@@ -355,6 +359,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         directory,
         digest: cachedDigest((text) => keyDigest(text, config.TOLLGATE_KEY_PEPPER)),
         nowMs: () => clock.nowMs(),
+        trustedProxies: config.TOLLGATE_ROUTER_TRUSTED_PROXIES,
         // Without a token nobody can vouch for anybody.
         acting: (text) =>
           grounding.serviceToken === '' ? null : readActingKey(text, grounding.serviceToken, clock.nowMs()),
@@ -405,6 +410,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         running.leave();
         const durationMs = clock.monotonicMs() - ctx.startedMs;
         metrics.closed(ctx, durationMs);
+        refusals.note(ctx, durationMs);
         logRequest(ctx, durationMs);
       },
     },

@@ -56,6 +56,8 @@ export const routerShape = {
   TOLLGATE_ROUTER_LISTEN: listenAddress().default({ host: '127.0.0.1', port: 8080 }),
   /** Port of its own for /metrics, /healthz, /readyz. */
   TOLLGATE_ROUTER_METRICS_LISTEN: listenAddress().optional(),
+  /** Proxies before this router that may name the client's address, for keys that are bound to addresses. */
+  TOLLGATE_ROUTER_TRUSTED_PROXIES: integer(0, 10).default(0),
   /** Stable name of this router; kept in the spool folder when not given. */
   TOLLGATE_ROUTER_ID: z
     .string()

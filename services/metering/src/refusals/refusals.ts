@@ -4,10 +4,11 @@
  */
 import type { Db } from '@tollgate/shared/db/client';
 import { MetaStore } from '@tollgate/shared/db/meta-store';
-import { type Refusal, RequestStore } from '@tollgate/shared/db/request-store';
+import { RequestStore } from '@tollgate/shared/db/request-store';
 import { tryLock, tx } from '@tollgate/shared/db/tx';
 import { isId } from '@tollgate/shared/domain/ids';
 import { OUTCOMES } from '@tollgate/shared/domain/outcome';
+import type { Refusal } from '@tollgate/shared/domain/refusal';
 import type { RefusalLog } from '@tollgate/shared/redis/refusal-log';
 
 const MARK = 'refusals_mark';

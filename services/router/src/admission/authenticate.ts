@@ -2,6 +2,7 @@
 import { ACTING_PREFIX } from '@tollgate/shared/domain/acting-key';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { isWellFormedKey, type KeyRecord } from '@tollgate/shared/domain/key';
+import { clientAddress, mayComeFrom } from './address.ts';
 import type { KeyDirectory } from './key-directory.ts';
 
 /** The request headers that authentication looks at, as Node has them. */
@@ -10,6 +11,9 @@ export interface AuthHeaders {
   xApiKey: string | undefined;
   /** Names and values in turn, repeated headers included. */
   raw: readonly string[];
+  /** Address of the connection, and what proxies say of it: for keys that are bound to addresses. */
+  peer?: string | undefined;
+  forwardedFor?: string | undefined;
 }
 
 export interface AuthenticateParts {
@@ -18,6 +22,8 @@ export interface AuthenticateParts {
   nowMs: () => number;
   /** Reads what another service of the installation shows to work for an account; null = it is none, or over. */
   acting?: (text: string) => KeyRecord | null;
+  /** How many proxies of ours stand before this router. */
+  trustedProxies?: number;
 }
 
 /** The record of a key that may be used now. Throws 401, 403 or 503. */
@@ -31,6 +37,12 @@ export async function authenticate(headers: AuthHeaders, parts: AuthenticatePart
   const record = copy === undefined ? await parts.directory.find(digest) : copy;
   if (record === null) throw new AppError('invalid_api_key');
   checkUsable(record, parts.nowMs());
+  if (record.allowedIps !== undefined) {
+    const address = clientAddress(headers.peer, headers.forwardedFor, parts.trustedProxies ?? 0);
+    if (!mayComeFrom(record.allowedIps, address)) {
+      throw new AppError('endpoint_not_allowed', { message: 'This API key may not be used from this address.' });
+    }
+  }
   return record;
 }
 

@@ -313,12 +313,16 @@ function authHeaders(req: IncomingMessage): {
   authorization: string | undefined;
   xApiKey: string | undefined;
   raw: string[];
+  peer: string | undefined;
+  forwardedFor: string | undefined;
 } {
   const apiKey = req.headers['x-api-key'];
   return {
     authorization: req.headers.authorization,
     xApiKey: typeof apiKey === 'string' ? apiKey : undefined,
     raw: req.rawHeaders,
+    peer: req.socket.remoteAddress,
+    forwardedFor: singleHeader(req, 'x-forwarded-for'),
   };
 }
 

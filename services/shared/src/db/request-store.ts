@@ -1,5 +1,7 @@
 /** The request log as people filter it: finished requests and refused ones, newest admission first. */
+
 import { type RawBuilder, type Selectable, sql } from 'kysely';
+import type { Refusal } from '../domain/refusal.ts';
 import type { Executor, Tx } from './client.ts';
 import { encodeCursor, type Position } from './page.ts';
 import type { Schema } from './schema.ts';
@@ -23,27 +25,6 @@ export interface RequestFilter {
 }
 
 export type RequestRow = Selectable<Schema['request_log']>;
-
-/** A request that was refused, or ended with nothing to bill: told by routers through `tg:refusals`. */
-export interface Refusal {
-  requestId: string;
-  atMs: number;
-  accountId: string;
-  keyId: string;
-  projectId: string | null;
-  userId: string | null;
-  model: string;
-  endpoint: string;
-  stream: boolean;
-  outcome: string;
-  status: number;
-  code: string | null;
-  queueMs: number | null;
-  durationMs: number;
-  workerUrl: string | null;
-  routerId: string;
-  clientRequestId: string | null;
-}
 
 const escapeLike = (text: string) => text.replace(/[\\%_]/g, (char) => `\\${char}`);
 

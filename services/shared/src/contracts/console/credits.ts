@@ -76,12 +76,9 @@ export type LedgerLine = z.infer<typeof ledgerLine>;
 
 const ledgerFilters = {
   kind: z.enum(LEDGER_KINDS).optional(),
-  view: z
-    .enum(['money', 'all'])
-    .optional()
-    .meta({
-      description: '`money`: grants, adjustments, refunds and settlements, without moves of leases; `all` when absent.',
-    }),
+  view: z.enum(['money', 'all']).optional().meta({
+    description: '`money`: grants, adjustments, refunds and settlements, without moves of leases; `all` when absent.',
+  }),
   from: timeInput.optional().meta({ format: 'date-time' }),
   to: timeInput.optional().meta({ format: 'date-time' }),
 };
