@@ -6,8 +6,8 @@ import type { DiscoveryMetrics } from './discovery/sources.ts';
 import type { FleetMetrics } from './fleet/fleet.ts';
 import type { ReplicaMetrics } from './fleet/replica-link.ts';
 import type { EngineGauges } from './fleet/worker-metrics.ts';
-import type { Rejection, RoomMetrics } from './queue/waiting-room.ts';
 import type { Lane } from './queue/fair-queue.ts';
+import type { Rejection, RoomMetrics } from './queue/waiting-room.ts';
 import type { DeliverMetrics } from './relay/deliver.ts';
 import type { SettlementMetrics } from './settlement/settle.ts';
 import type { SpoolMetrics } from './spool/spool.ts';
@@ -25,9 +25,16 @@ interface ModelMetrics {
 }
 
 export class RouterMetrics
-  implements FleetMetrics, DeliverMetrics, SettlementMetrics, SpoolMetrics, ReplicaMetrics, DiscoveryMetrics, RoomMetrics
+  implements
+    FleetMetrics,
+    DeliverMetrics,
+    SettlementMetrics,
+    SpoolMetrics,
+    ReplicaMetrics,
+    DiscoveryMetrics,
+    RoomMetrics
 {
-  private readonly requests: Counter<'model' | 'outcome' | 'code'>;
+  private readonly requests: Counter<'model' | 'endpoint' | 'outcome' | 'code'>;
   private readonly duration: Histogram<'model'>;
   private readonly firstToken: Histogram<'model'>;
   private readonly tokens: Counter<'model' | 'kind'>;
@@ -75,7 +82,12 @@ export class RouterMetrics
       new Gauge({ name: `tollgate_${name}`, help, labelNames, registers });
     const histogram = (name: string, help: string): Histogram<'model'> =>
       new Histogram({ name: `tollgate_${name}`, help, labelNames: ['model'], buckets: SECONDS, registers });
-    this.requests = counter('requests_total', 'Chat requests by how they ended.', ['model', 'outcome', 'code']);
+    this.requests = counter('requests_total', 'Generations by how they ended.', [
+      'model',
+      'endpoint',
+      'outcome',
+      'code',
+    ]);
     this.duration = histogram(
       'request_duration_seconds',
       'From the first header to the bill, requests sent to a worker.',
@@ -89,7 +101,7 @@ export class RouterMetrics
       'model',
     ]);
     this.rejections = counter('rejections_total', 'Requests refused, by error code.', ['reason']);
-    this.inflight = gauge('inflight_requests', 'Chat requests under way.');
+    this.inflight = gauge('inflight_requests', 'Generations under way.');
     this.attempts = counter('upstream_attempts_total', 'Requests sent to workers.', ['worker', 'result']);
     this.retries = counter('upstream_retries_total', 'Requests sent to a second worker.', ['reason']);
     this.retriesRefused = counter('upstream_retries_refused_total', 'Second tries that the budget did not allow.', [
@@ -222,7 +234,13 @@ export class RouterMetrics
 
   /** Its gauges go; its counters stay until the router restarts, so that rates over its last minutes are right. */
   workerLeft(worker: string): void {
-    for (const metric of [this.workerUpGauge, this.workerRunning, this.workerWaiting, this.workerKv, this.workerPrefixHits]) {
+    for (const metric of [
+      this.workerUpGauge,
+      this.workerRunning,
+      this.workerWaiting,
+      this.workerKv,
+      this.workerPrefixHits,
+    ]) {
       metric.remove({ worker });
     }
   }
@@ -282,10 +300,11 @@ export class RouterMetrics
   private end(ctx: RequestContext): { inc(): void } {
     const model = ctx.model?.id ?? 'other';
     const outcome = ctx.outcome ?? 'failed_internal';
-    const name = `${model} ${outcome} ${ctx.status}`;
+    const { endpoint } = ctx;
+    const name = `${model} ${endpoint} ${outcome} ${ctx.status}`;
     let child = this.byEnd.get(name);
     if (child === undefined) {
-      child = this.requests.labels({ model, outcome, code: String(ctx.status) });
+      child = this.requests.labels({ model, endpoint, outcome, code: String(ctx.status) });
       this.byEnd.set(name, child);
     }
     return child;
