@@ -24,19 +24,26 @@ export class Transcript {
   created = '';
   private reasoning = '';
   private content = '';
+  /** The answer may be tool calls. */
+  private readonly hasCalls: boolean;
+
+  constructor(hasCalls: boolean) {
+    this.hasCalls = hasCalls;
+  }
 
   /** A chunk is being passed on, `completionTokens` (null: not told) after it. */
   add(event: string, completionTokens: number | null, reasoningTokens: number): void {
     if (!this.usable) return;
     if (this.created === '') this.created = CREATED.exec(event)?.[1] ?? '';
+    // Thoughts come before text, never after it.
+    const reasoning = this.content === '' ? reasoningOf(event) : '';
     const content = stringAfter(event, '"content":"');
-    const reasoning = stringAfter(event, '"reasoning":"') || stringAfter(event, '"reasoning_content":"');
     if (content !== '' || reasoning !== '') this.textChunks++;
     this.content += content;
     this.reasoning += reasoning;
     this.completionTokens = completionTokens;
     this.reasoningTokens = reasoningTokens;
-    if (event.includes('"tool_calls":[')) this.usable = false;
+    if (this.hasCalls && event.includes('"tool_calls":[')) this.usable = false;
     if (this.content.length + this.reasoning.length > MAX_KEPT_CHARS) this.giveUp();
   }
 
@@ -68,6 +75,10 @@ export class Transcript {
     this.content = '';
     this.reasoning = '';
   }
+}
+
+function reasoningOf(event: string): string {
+  return stringAfter(event, '"reasoning":"') || stringAfter(event, '"reasoning_content":"');
 }
 
 const CREATED = /"created":(\d+)/;
@@ -122,7 +133,7 @@ export interface Continuation {
 
 /** One stream over all its workers. */
 export class Resumption {
-  readonly transcript = new Transcript();
+  readonly transcript: Transcript;
   /** What the next attempt goes on from; null: it is the first. */
   from: Continuation | null = null;
   /** Tokens that were generated twice or not shown, and are billed to nobody. */
@@ -132,7 +143,8 @@ export class Resumption {
   private readonly isText: boolean;
   private resumes = 0;
 
-  private constructor(isText: boolean, heldBack: number) {
+  private constructor(isText: boolean, heldBack: number, hasCalls: boolean) {
+    this.transcript = new Transcript(hasCalls);
     this.isText = isText;
     this.heldBack = heldBack;
   }
@@ -143,7 +155,7 @@ export class Resumption {
     if (choices !== 1) return null;
     const calls = tools !== null && toolChoice !== 'none';
     const isText = !calls && !hasForm && structured === null && sampling.logprobs !== true;
-    return new Resumption(isText, mostHeldBack(sampling.stop));
+    return new Resumption(isText, mostHeldBack(sampling.stop), calls);
   }
 
   /** Prepares `from` after a failure in the middle; false: the answer ends here. `counts`: of all workers so far. */

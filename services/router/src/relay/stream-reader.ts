@@ -15,7 +15,7 @@ import { type ChunkShape, ChunkShaper } from './chunk-shape.ts';
 import { type Continuation, joinCounts, rewriteResumed, sameCreated, type Transcript } from './resume.ts';
 import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
 import { finalCounts, openAiUsage, type TokenCounts } from './token-counts.ts';
-import { ToolArguments } from './tool-arguments.ts';
+import { ToolArguments, UNREAD_CALL } from './tool-arguments.ts';
 import {
   cutUsage,
   findUsage,
@@ -75,6 +75,8 @@ export class StreamReader implements AnswerReader {
   private readonly splitter = new SseSplitter();
   private readonly options: StreamReaderOptions;
   private readonly tools: ToolArguments | null;
+  /** Choices whose text holds a call in the model's own words. */
+  private readonly unreadCalls = new Set<number>();
   private readonly check: AnswerCheck | null;
   private readonly shaper: ChunkShaper;
   private readonly completions: number[];
@@ -170,6 +172,7 @@ export class StreamReader implements AnswerReader {
     if (span !== null) this.takeRunningUsage(text, span);
     const ends = text.includes('"finish_reason":"');
     const calls = this.tools !== null && text.includes('"tool_calls":[');
+    if (this.tools !== null && text.includes('"content":"<tool_call>')) this.unreadCalls.add(choiceIndex(text));
     if (ends || calls || this.check !== null) {
       const healed = this.takeChoices(text);
       if (healed === null) return false;
@@ -187,7 +190,11 @@ export class StreamReader implements AnswerReader {
     }
     this.answerEvents++;
     if (this.transcript !== null) {
-      const { completionTokens, reasoningTokens } = this.counts;
+      // One choice, whose counts need no object of their own while nothing was resumed.
+      const { completionTokens, reasoningTokens } =
+        this.from === null
+          ? { completionTokens: this.completions[0]!, reasoningTokens: this.reasoningTokens }
+          : this.counts;
       this.transcript.add(text, this.promptTokens === null ? null : completionTokens, reasoningTokens);
     }
     const inFinish = this.options.usage === 'finish_chunk';
@@ -274,6 +281,8 @@ export class StreamReader implements AnswerReader {
     if (reason === 'abort') return this.refuse({ kind: 'aborted_by_worker' });
     if (!FINISH_REASONS.has(reason)) return 'length';
     if (this.tools !== null && reason !== 'length') {
+      if (!this.tools.has(choice) && (reason === 'tool_calls' || this.unreadCalls.has(choice)))
+        return this.refuse({ kind: 'invalid_output', violation: UNREAD_CALL });
       const limitReached = (this.completions[choice] ?? 0) >= this.options.maxTokens;
       const verdict = this.tools.judge(choice, limitReached, this.check);
       if (verdict.kind === 'cut') return 'length';
