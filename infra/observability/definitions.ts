@@ -219,6 +219,32 @@ export const alerts: Alert[] = [
     quiet: { series: { tollgate_ledger_drift_nusd: '0x20' }, at: 8 },
   },
   {
+    name: 'TollgateBillsAboveEngine',
+    severity: 'page',
+    expr: 'sum by (worker) (tollgate_engine_tokens_difference{cause="overbilled"}) < 0',
+    forMinutes: 0,
+    summary: 'More tokens were billed than {{ $labels.worker }} counted itself.',
+    fires: {
+      series: { 'tollgate_engine_tokens_difference{worker="w",kind="prompt",cause="overbilled"}': '0x3 -5x10' },
+      at: 8,
+      labels: { worker: 'w' },
+    },
+    quiet: { series: { 'tollgate_engine_tokens_difference{worker="w",kind="prompt",cause="foreign"}': '900x20' }, at: 8 },
+  },
+  {
+    name: 'TollgateForeignTraffic',
+    severity: 'ticket',
+    expr: 'sum by (worker) (tollgate_engine_tokens_difference{cause="foreign"}) > 10000',
+    forMinutes: 0,
+    summary: '{{ $labels.worker }} did work that came past the routers: nobody pays for it.',
+    fires: {
+      series: { 'tollgate_engine_tokens_difference{worker="w",kind="completion",cause="foreign"}': '20000x20' },
+      at: 8,
+      labels: { worker: 'w' },
+    },
+    quiet: { series: { 'tollgate_engine_tokens_difference{worker="w",kind="prompt",cause="aborted"}': '90000x20' }, at: 8 },
+  },
+  {
     name: 'TollgateDeadLetters',
     severity: 'ticket',
     expr: 'sum(increase(tollgate_usage_records_total{result="dead_letter"}[1h])) > 0',
@@ -462,6 +488,14 @@ export const dashboards: Dashboard[] = [
         unit: 'short',
         kind: 'stat',
         queries: [{ expr: 'max(abs(tollgate_ledger_drift_nusd))', legend: 'drift' }],
+      },
+      {
+        title: 'Counted by engines, not billed',
+        about: 'Tokens of the last 24 whole hours by cause. Below 0: billed and not counted.',
+        unit: 'short',
+        queries: [
+          { expr: 'sum by (kind, cause) (tollgate_engine_tokens_difference)', legend: '{{kind}} {{cause}}' },
+        ],
       },
       {
         title: 'Billed',

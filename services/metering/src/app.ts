@@ -6,6 +6,7 @@ import { SettlementStore } from '@tollgate/shared/db/settlement-store';
 import { UsageStore } from '@tollgate/shared/db/usage-store';
 import { createRedis, type RedisClient, waitUntilReady, withDeadline } from '@tollgate/shared/redis/client';
 import { ConsoleDirectory } from '@tollgate/shared/redis/console-directory';
+import { FleetStore } from '@tollgate/shared/redis/fleet-store';
 import { channels } from '@tollgate/shared/redis/keys';
 import { type MoneyClient, MoneyScripts } from '@tollgate/shared/redis/money-scripts';
 import { RefusalLog } from '@tollgate/shared/redis/refusal-log';
@@ -26,6 +27,7 @@ import { type BatchSettings, startBatches } from './batches/start.ts';
 import type { MeteringConfig } from './config.ts';
 import { Drain } from './drain/drain.ts';
 import { Recorder } from './drain/recorder.ts';
+import { startEngineWatch } from './engines/watch.ts';
 import { startHttpServer } from './http/server.ts';
 import { startJobs } from './jobs.ts';
 import { Keeper, type KeeperOptions } from './keeper/keeper.ts';
@@ -55,6 +57,7 @@ const WEBHOOKS_EVERY_MS = 1_000;
 const REFUSALS_EVERY_MS = 1_000;
 const RESCHEDULE_MS = 60_000;
 const RECEIPTS_EVERY_MS = 1_000;
+const ENGINES_EVERY_MS = 10_000;
 /** Stopping: how long the last records may take to reach Postgres. */
 const LAST_DRAIN_MS = 5_000;
 
@@ -312,6 +315,9 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
     },
   });
   lifecycle.defer('receipts', () => issuer.stop());
+  const fleet = new FleetStore(redis, guard);
+  const engines = startEngineWatch({ db, fleet, clock, logger, metrics, everyMs: ENGINES_EVERY_MS });
+  lifecycle.defer('engines', () => engines.stop());
   const batches =
     deps.batches === null
       ? null

@@ -21,6 +21,7 @@ export interface MeteringMetrics {
   leakedTotal: Counter;
   driftNusd: Gauge;
   reconcileFindings: Gauge<'check'>;
+  engineDifferenceTokens: Gauge<'worker' | 'kind' | 'cause'>;
   batchLinesTotal: Counter<'state'>;
   loopErrorsTotal: Counter<'loop'>;
 }
@@ -61,6 +62,11 @@ export function createMetrics(registry: Registry): MeteringMetrics {
     leakedTotal: counter('leaked_concurrency_total', 'Entries taken off concurrency sets that no hold stood for.'),
     driftNusd: gauge('ledger_drift_nusd', 'Sum of all differences that the last reconciliation found; 0 is right.'),
     reconcileFindings: gauge('reconcile_findings', 'Differences of the last reconciliation, by check.', ['check']),
+    engineDifferenceTokens: gauge(
+      'engine_tokens_difference',
+      'Tokens of the last 24 whole hours that an engine counted and nobody was billed for (negative: the other way round), by cause.',
+      ['worker', 'kind', 'cause'],
+    ),
     batchLinesTotal: counter('batch_lines_total', 'Lines of batches that have ended: done, failed.', ['state']),
     loopErrorsTotal: counter('loop_errors_total', 'Rounds of a background loop that failed and are repeated.', [
       'loop',

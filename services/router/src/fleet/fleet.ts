@@ -384,6 +384,7 @@ export class Fleet {
     const hasRestarted = before !== null && gauges.startedS !== null && before !== gauges.startedS;
     if (hasRestarted) this.picker.forget(worker.book);
     worker.gauges = gauges;
+    worker.polledAtMs = this.clock.nowMs();
     worker.capacity = learnCapacity(worker.capacity, gauges, worker.book.running);
     worker.book.polledWaiting = gauges.waiting;
     worker.book.polledKvUsage = gauges.kvUsage;

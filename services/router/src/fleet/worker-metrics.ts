@@ -15,6 +15,10 @@ export interface EngineGauges {
   preemptions: number | null;
   /** Unix time of the process's start, in seconds: another one means an empty cache. */
   startedS: number | null;
+  /** Since its start: tokens of all prompts and of all answers, requests that ended. Held against what was billed. */
+  promptTokens: number | null;
+  completionTokens: number | null;
+  requests: number | null;
 }
 
 export const NO_GAUGES: EngineGauges = {
@@ -26,6 +30,9 @@ export const NO_GAUGES: EngineGauges = {
   prefixHitTokens: null,
   preemptions: null,
   startedS: null,
+  promptTokens: null,
+  completionTokens: null,
+  requests: null,
 };
 
 /**
@@ -52,6 +59,9 @@ export const ENGINE_METRICS = {
     ],
     preemptions: ['vllm:num_preemptions_total', 'vllm:num_preemptions'],
     startedS: ['process_start_time_seconds'],
+    promptTokens: ['vllm:prompt_tokens_total', 'vllm:prompt_tokens'],
+    completionTokens: ['vllm:generation_tokens_total', 'vllm:generation_tokens'],
+    requests: ['vllm:request_success_total', 'vllm:request_success'],
   },
   sglang: {
     running: ['sglang:num_running_reqs'],
@@ -62,6 +72,9 @@ export const ENGINE_METRICS = {
     prefixHitTokens: ['sglang:cached_tokens_total'],
     preemptions: ['sglang:num_retracted_reqs_total', 'sglang:num_retracted_reqs'],
     startedS: ['process_start_time_seconds'],
+    promptTokens: ['sglang:prompt_tokens_total'],
+    completionTokens: ['sglang:generation_tokens_total'],
+    requests: ['sglang:num_requests_total'],
   },
 } as const satisfies Record<Engine, Record<keyof EngineGauges, readonly string[]>>;
 

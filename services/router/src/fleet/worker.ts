@@ -1,5 +1,5 @@
 /** One worker as this router knows it: life cycle, breaker, and counters of what was sent there and has not ended. */
-import type { Engine, WorkerSnapshot, WorkerState } from '@tollgate/shared/domain/worker';
+import type { Engine, WorkerCounters, WorkerSnapshot, WorkerState } from '@tollgate/shared/domain/worker';
 import { type Capacity, isFull, UNKNOWN_CAPACITY } from '../queue/capacity.ts';
 import type { WorkerBook } from '../routing/fleet-book.ts';
 import { Conduct } from '../routing/outliers.ts';
@@ -55,6 +55,8 @@ export class Worker {
   paths: ReadonlySet<string> = new Set();
   maxModelLen = 0;
   gauges: EngineGauges = NO_GAUGES;
+  /** When they were read, ms since 1970; null = never. */
+  polledAtMs: number | null = null;
   /** Probes that failed in a row. */
   missed = 0;
   /** When it last answered a request of ours (monotonic): better proof of life than any probe. */
@@ -181,6 +183,13 @@ export class Worker {
       pendingPrefillTokens: this.book.pendingPrefillTokens - this.book.others.pendingPrefillTokens,
       kvUsage: this.gauges.kvUsage,
       maxConcurrency: this.maxConcurrency,
+      counters: this.counters(),
     };
+  }
+
+  private counters(): WorkerCounters | null {
+    const { promptTokens, completionTokens, requests, startedS } = this.gauges;
+    if (promptTokens === null || completionTokens === null || this.polledAtMs === null) return null;
+    return { promptTokens, completionTokens, requests: requests ?? 0, startedS, atMs: this.polledAtMs };
   }
 }

@@ -2,6 +2,17 @@
 export type Engine = 'vllm' | 'sglang';
 export type WorkerState = 'joining' | 'ready' | 'draining' | 'gone';
 
+/** What an engine counted since its start, as read at `atMs` (ms since 1970). */
+export interface WorkerCounters {
+  promptTokens: number;
+  completionTokens: number;
+  /** Requests that ended, whatever their end. */
+  requests: number;
+  /** Unix time of its start in seconds; null when it does not tell. */
+  startedS: number | null;
+  atMs: number;
+}
+
 export interface WorkerSnapshot {
   /** Base URL without a trailing slash; also the worker's id. */
   url: string;
@@ -20,6 +31,8 @@ export interface WorkerSnapshot {
   /** Share of the KV cache in use, 0..1, as last polled; null when never seen. */
   kvUsage: number | null;
   maxConcurrency: number | null;
+  /** Null or absent when the engine does not tell. */
+  counters?: WorkerCounters | null;
 }
 
 /** The one word for "may receive traffic"; nothing else in the code spells this condition again. */

@@ -1,4 +1,4 @@
-import { type FleetView, fleetViewToText } from '../contracts/console/published.ts';
+import { type FleetView, fleetViewFromText, fleetViewToText } from '../contracts/console/published.ts';
 import type { Engine } from '../domain/worker.ts';
 import { channels, globalKeys } from './keys.ts';
 import type { CallGuard } from './money-context.ts';
@@ -41,6 +41,12 @@ export class FleetStore {
   /** On a clean stop: a router that is gone shows no view. */
   async removeView(routerId: string): Promise<void> {
     await this.#guard(() => this.#client.hdel(globalKeys.fleet, routerId));
+  }
+
+  /** What each router says of the fleet; unreadable views are left out. */
+  async views(): Promise<FleetView[]> {
+    const rows = await this.#guard(() => this.#client.hgetall(globalKeys.fleet));
+    return Object.values(rows).flatMap((text) => fleetViewFromText(text) ?? []);
   }
 
   /** URLs that operators are draining. */

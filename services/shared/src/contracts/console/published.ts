@@ -64,6 +64,16 @@ const fleetSchema = z.object({
       pendingPrefillTokens: z.number(),
       kvUsage: z.number().nullable(),
       maxConcurrency: z.number().nullable(),
+      counters: z
+        .object({
+          promptTokens: z.number(),
+          completionTokens: z.number(),
+          requests: z.number(),
+          startedS: z.number().nullable(),
+          atMs: z.number(),
+        })
+        .nullish()
+        .transform((counters) => counters ?? null),
     }),
   ),
 });
