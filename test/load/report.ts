@@ -1,4 +1,5 @@
 /** What a run found, as a table of target, seen and ratio. */
+import { FINDINGS } from './findings.ts';
 import type { Step } from './measures/latency.ts';
 import type { Distribution } from './stats.ts';
 
@@ -191,6 +192,7 @@ Written by \`npm run bench -- --write\`; the numbers behind it are in benchmarks
 
 ${table(rows(results))}
 
+${FINDINGS}
 ## How it is measured
 
 - One run, all subjects in front of the same upstream, taking turns (A/B/C, C/B/A, A/B/C); medians of three rounds. Trust ratios more than absolutes: the machine is shared.
@@ -212,6 +214,7 @@ ${table(rows(results))}
 npm run bench                     # all of it, some minutes
 npm run bench -- --quick          # does it work?
 npm run bench -- --only cpu-request,latency --subjects tollgate,nginx --json out.json
+npm run bench -- --only cpu-request --against ../tollgate-before   # a built copy: what a change is worth
 \`\`\`
 nginx and haproxy are measured where they are installed (Debian: \`apt-get install nginx-light haproxy\`).
 `;
