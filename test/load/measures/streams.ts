@@ -43,7 +43,7 @@ export async function memoryPerStream(bench: Bench) {
 export async function leaveToAbort(bench: Bench): Promise<Record<string, Distribution & { missed: number }>> {
   const result: Record<string, Distribution & { missed: number }> = {};
   for (const subject of bench.subjects) {
-    await bench.upstream.ask('configure', { chunks: 1000, intervalMs: 20, delayMs: 0, noteArrivals: false });
+    await bench.upstream.ask('configure', { chunks: 1000, intervalMs: 20, delayMs: 0, noteArrivals: true });
     await bench.upstream.ask('read');
     await bench.generator.ask('start', {
       kind: 'streams',
@@ -56,15 +56,17 @@ export async function leaveToAbort(bench: Bench): Promise<Record<string, Distrib
     await sleep(bench.quick ? 1500 : 5000);
     const { leaves } = await bench.generator.ask<LoadReading>('read');
     await sleep(1000);
-    const { aborts } = await bench.upstream.ask<UpstreamReading>('read');
+    const { aborts, arrivals } = await bench.upstream.ask<UpstreamReading>('read');
     await bench.generator.ask('stop');
     await sleep(300);
+    // Who left before the request reached the upstream has nothing there to abort.
+    const arrived = new Set(arrivals.map(({ mark }) => mark));
     const seen = new Map(aborts.map((abort) => [abort.mark, abort.atNs]));
     const delays: number[] = [];
     let missed = 0;
     for (const leave of leaves) {
       const atNs = seen.get(leave.mark);
-      if (atNs === undefined) missed++;
+      if (atNs === undefined) missed += arrived.has(leave.mark) ? 1 : 0;
       else delays.push(Number(atNs - leave.atNs) / 1e6);
     }
     result[subject.name] = { ...distribution(delays), missed };
