@@ -49,6 +49,36 @@ describe('credit', () => {
     expect(await f.totals()).toEqual([40n, 60n, 0n, 0n]);
   });
 
+  test('a call that only asks gets the answer that a request would get, and changes nothing', async () => {
+    const everything = async () => {
+      const keys = (await f.redis.client.keys('*')).sort();
+      return Promise.all(keys.map(async (key) => [key, await f.redis.client.dump(key)]));
+    };
+    const ask = (amountNusd: bigint, requestsPerMinute: number | null = null) =>
+      f.money.wouldAdmit({
+        accountId: f.account,
+        keyId: f.key,
+        model: f.model,
+        amountNusd,
+        limits: { key: limitsOf({ requestsPerMinute }), account: none, model: none },
+        tokenCharge: NO_CHARGE,
+        capDayNusd: null,
+        capMonthNusd: null,
+        outboxBound: 1000,
+        lowWaterNusd: 1_000n,
+      });
+    const empty = await everything();
+    expect(await ask(1n)).toMatchObject({ kind: 'need_lease', why: 'missing' });
+    expect(await everything()).toEqual(empty);
+    await f.lease(100n);
+    await f.admit('a', 60n, { limits: { key: limitsOf({ requestsPerMinute: 1 }), account: none, model: none } });
+    const before = await everything();
+    expect(await ask(40n)).toMatchObject({ kind: 'ok' });
+    expect(await ask(41n)).toMatchObject({ kind: 'need_lease', why: 'short' });
+    expect(await ask(1n, 1)).toMatchObject({ kind: 'limited', scope: 'key', limit: 'requests' });
+    expect(await everything()).toEqual(before);
+  });
+
   test('an id that ended is never admitted again', async () => {
     await f.lease(100n);
     await f.admit('a', 60n);
