@@ -17,11 +17,12 @@ const SERVICES: Record<string, () => Promise<{ main: ServiceMain }>> = {
   router: () => import('@tollgate/router/main'),
   console: () => import('@tollgate/console/main'),
   metering: () => import('@tollgate/metering/main'),
+  retrieval: () => import('@tollgate/retrieval/main'),
   devworker: () => import('@tollgate/devworker/main'),
   pglite: () => import('../dev/pglite-main.ts'),
 };
 
-const SHOWN = 'router, console, metering or devworker';
+const SHOWN = 'router, console, metering, retrieval or devworker';
 
 export function addServiceCommands(program: Command, context: Context): void {
   program

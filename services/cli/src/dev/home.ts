@@ -18,6 +18,8 @@ export interface Home {
   redis: string;
   database: string;
   spool: string;
+  /** Uploaded files. */
+  files: string;
   logs: string;
   /** Marks of the running processes, for a next start after a kill. */
   processes: string;
@@ -35,13 +37,14 @@ export function openHome(folder: string): Home {
     redis: join(folder, 'redis'),
     database: join(folder, 'pg'),
     spool: join(folder, 'spool'),
+    files: join(folder, 'files'),
     logs: join(folder, 'logs'),
     processes: join(folder, 'processes.json'),
     lock: join(folder, 'dev.lock'),
     state: join(folder, 'state.json'),
     dev: join(folder, 'dev.json'),
   };
-  for (const path of [folder, home.redis, home.spool, home.logs]) mkdirSync(path, { recursive: true });
+  for (const path of [folder, home.redis, home.spool, home.files, home.logs]) mkdirSync(path, { recursive: true });
   return home;
 }
 

@@ -12,6 +12,9 @@ import { hostPort, urlOf } from './ports.ts';
 /** The reference model of the product; the devworkers answer in its name. */
 export const DEV_MODEL = 'Qwen/Qwen3-30B-A3B-FP8';
 export const DEV_MAX_MODEL_LEN = 32_768;
+/** What makes vectors of documents; the devworkers answer in its name too. */
+export const DEV_EMBEDDING_MODEL = 'Qwen/Qwen3-Embedding-0.6B';
+const DEV_EMBEDDING_DIMENSIONS = 1_024;
 
 /** How long a service of a local start may take to stop. A person waits at the terminal. */
 const STOP_GRACE_MS = 10_000;
@@ -23,6 +26,8 @@ export interface Addresses {
   consoleMetrics: ListenAddress;
   metering: ListenAddress;
   meteringMetrics: ListenAddress;
+  retrieval: ListenAddress;
+  retrievalMetrics: ListenAddress;
   workers: ListenAddress[];
   /** Null when REDIS_URL or DATABASE_URL was given. */
   redis: ListenAddress | null;
@@ -39,6 +44,8 @@ export interface PlanInput {
   env: Environment;
   /** Speed-up of the devworkers; 1 = a real GPU's pace. */
   speed: number;
+  /** Whether the database has what collections need. */
+  retrieval: boolean;
 }
 
 /** How this very command line was started: built or from sources. */
@@ -83,7 +90,7 @@ function acceptsTcp({ host, port }: ListenAddress): () => Promise<boolean> {
 }
 
 export function plans(input: PlanInput) {
-  const { home, state, addresses, env, speed } = input;
+  const { home, state, addresses, env, speed, retrieval } = input;
   const inherited = Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
@@ -93,6 +100,7 @@ export function plans(input: PlanInput) {
   const database = { DATABASE_URL: addresses.databaseUrl };
   const digests = { TOLLGATE_KEY_PEPPER: state.pepper };
   const internal = { TOLLGATE_SERVICE_TOKEN: state.serviceToken, TOLLGATE_METERING_URL: urlOf(addresses.metering) };
+  const retrievalUrl = retrieval ? { TOLLGATE_RETRIEVAL_URL: urlOf(addresses.retrieval) } : undefined;
   const service = (
     name: string,
     kind: string,
@@ -160,7 +168,10 @@ export function plans(input: PlanInput) {
           TOLLGATE_ADMIN_TOKEN: state.adminToken,
           TOLLGATE_ADMIN_EMAIL: state.adminEmail,
           TOLLGATE_ADMIN_PASSWORD: state.adminPassword,
+          TOLLGATE_ROUTER_URL: urlOf(addresses.router),
           TOLLGATE_KEYS_ALLOW_GRAMMARS: 'true',
+          TOLLGATE_FILES_DIR: home.files,
+          ...retrievalUrl,
         },
         `${urlOf(addresses.console)}/readyz`,
       ),
@@ -173,6 +184,7 @@ export function plans(input: PlanInput) {
           ...redis,
           ...database,
           ...internal,
+          ...digests,
           TOLLGATE_METERING_LISTEN: hostPort(addresses.metering),
           TOLLGATE_METERING_METRICS_LISTEN: hostPort(addresses.meteringMetrics),
           TOLLGATE_ROUTER_URL: urlOf(addresses.router),
@@ -189,9 +201,31 @@ export function plans(input: PlanInput) {
         [
           ...['--host', listen.host, '--port', String(listen.port)],
           ...['--model', DEV_MODEL, '--max-model-len', String(DEV_MAX_MODEL_LEN), '--speed', String(speed)],
+          ...['--embedding-model', DEV_EMBEDDING_MODEL],
         ],
         {},
         `${urlOf(listen)}/health`,
+      ),
+    retrieval: (): ChildPlan =>
+      service(
+        'retrieval',
+        'retrieval',
+        [],
+        {
+          ...redis,
+          ...database,
+          ...internal,
+          TOLLGATE_CONSOLE_URL: urlOf(addresses.console),
+          TOLLGATE_RETRIEVAL_LISTEN: hostPort(addresses.retrieval),
+          TOLLGATE_RETRIEVAL_METRICS_LISTEN: hostPort(addresses.retrievalMetrics),
+          TOLLGATE_ROUTER_URL: urlOf(addresses.router),
+          TOLLGATE_EMBEDDING_MODELS: `${DEV_EMBEDDING_MODEL}=${DEV_EMBEDDING_DIMENSIONS}`,
+          // The embedded database has one session.
+          ...(addresses.database ? { TOLLGATE_RETRIEVAL_DB_CONNECTIONS: '2' } : {}),
+          // A laptop that builds something beside is slower than a server.
+          TOLLGATE_SEARCH_TIMEOUT_MS: '10000',
+        },
+        `${urlOf(addresses.retrieval)}/readyz`,
       ),
     router: (): ChildPlan =>
       service(
@@ -207,6 +241,8 @@ export function plans(input: PlanInput) {
           TOLLGATE_ROUTER_ID: 'dev-1',
           TOLLGATE_CONSOLE_URL: urlOf(addresses.console),
           TOLLGATE_SPOOL_DIR: home.spool,
+          ...retrievalUrl,
+          TOLLGATE_GROUND_TIMEOUT_MS: '12000',
           TOLLGATE_WORKERS: addresses.workers.map(urlOf).join(','),
           // An error's doc_url opens the console's page about it.
           TOLLGATE_ERROR_DOCS_URL: `${urlOf(addresses.console)}/docs/errors`,

@@ -2,17 +2,23 @@
 import type { DevState } from '../config.ts';
 import type { ConsoleClient } from '../console-client.ts';
 import { CliError } from '../output.ts';
-import { DEV_MAX_MODEL_LEN, DEV_MODEL } from './plan.ts';
+import { DEV_EMBEDDING_MODEL, DEV_MAX_MODEL_LEN, DEV_MODEL } from './plan.ts';
 
 /** USD per 1,000,000 tokens: near what the market asks for this model. */
 const PRICE = { inputUsd: '0.10', cachedInputUsd: '0.02', outputUsd: '0.40' };
+const EMBEDDING_PRICE = { inputUsd: '0.01', outputUsd: '0' };
 const DEMO_CREDIT_USD = '10';
 
-/** The model must be there before routers ask for the catalogue. Safe to repeat. */
-export async function seedModel(client: ConsoleClient): Promise<void> {
+/** The models must be there before routers ask for the catalogue. Safe to repeat. */
+export async function seedModels(client: ConsoleClient): Promise<void> {
   const { data } = await client.listModels();
-  if (data.some((model) => model.id === DEV_MODEL)) return;
-  await client.createModel({ id: DEV_MODEL, maxModelLen: DEV_MAX_MODEL_LEN, price: PRICE });
+  for (const [id, price] of [
+    [DEV_MODEL, PRICE],
+    [DEV_EMBEDDING_MODEL, EMBEDDING_PRICE],
+  ] as const) {
+    if (data.some((model) => model.id === id)) continue;
+    await client.createModel({ id, maxModelLen: DEV_MAX_MODEL_LEN, price });
+  }
 }
 
 /** The demo key: the remembered one while the console still knows it, else a new one with a new account. */

@@ -6,6 +6,7 @@ import { openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDatabase } from '@tollgate/shared/db/client';
 import { migrate } from '@tollgate/shared/db/migrate';
+import { migrateRetrieval, VectorExtensionMissing } from '@tollgate/shared/db/retrieval/migrate';
 import type { ListenAddress } from '@tollgate/shared/runtime/config';
 import { createLifecycle, type Lifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger, type Logger } from '@tollgate/shared/runtime/logger';
@@ -18,7 +19,7 @@ import { takeLock } from './lock.ts';
 import { type Addresses, plans } from './plan.ts';
 import { anyFree, claimPort, preferPort, urlOf } from './ports.ts';
 import { endProcess, isAlive, type ProcessMark } from './processes.ts';
-import { seedKey, seedModel } from './seed.ts';
+import { seedKey, seedModels } from './seed.ts';
 import type { DevOptions } from './types.ts';
 
 /** All stop steps together; the router alone may take its 20 s of grace. */
@@ -76,24 +77,26 @@ async function startAll(
   const addresses = await chooseAddresses(options, state);
   state = { ...state, ...remembered(addresses) };
   saveState(home, state);
-  const plan = plans({ home, state, addresses, env: options.env, speed: options.speed });
+  const input = { home, state, addresses, env: options.env, speed: options.speed };
+  const stores = plans({ ...input, retrieval: false });
   const start = starter(home, lifecycle, logger, say);
 
-  const stores: Promise<void>[] = [];
+  const started: Promise<void>[] = [];
   // Stopped in reverse: the stores come first so that they are there until everybody else has finished.
-  if (addresses.redis) stores.push(start(plan.redis(addresses.redis)));
-  if (addresses.database) stores.push(start(plan.database(addresses.database)));
-  await Promise.all(stores);
+  if (addresses.redis) started.push(start(stores.redis(addresses.redis)));
+  if (addresses.database) started.push(start(stores.database(addresses.database)));
+  await Promise.all(started);
 
-  await applyMigrations(addresses.databaseUrl, say);
+  const { retrieval } = await applyMigrations(addresses.databaseUrl, say);
+  const plan = plans({ ...input, retrieval });
   await start(plan.console());
   const client = createConsoleClient({ consoleUrl: urlOf(addresses.console), adminToken: state.adminToken });
-  await seedModel(client);
+  await seedModels(client);
   await Promise.all([
     start(plan.metering()),
     ...addresses.workers.map((listen, index) => start(plan.worker(index, listen))),
   ]);
-  await start(plan.router());
+  await Promise.all([start(plan.router()), ...(retrieval ? [start(plan.retrieval())] : [])]);
 
   state = await seedKey(client, state);
   saveState(home, state);
@@ -134,12 +137,19 @@ function starter(home: Home, lifecycle: Lifecycle, logger: Logger, say: (line: s
   };
 }
 
-async function applyMigrations(url: string, say: (line: string) => void): Promise<void> {
+/** `retrieval`: the database has pgvector, so that collections can be kept in it. */
+async function applyMigrations(url: string, say: (line: string) => void): Promise<{ retrieval: boolean }> {
   const db = openDatabase({ url, poolMax: 1, applicationName: 'tollgate-dev' });
   try {
     const { applied } = await migrate(db);
     if (applied.length > 0) say(`database schema: ${applied.length} migrations applied`);
+    await migrateRetrieval(db);
+    return { retrieval: true };
   } catch (error) {
+    if (error instanceof VectorExtensionMissing) {
+      say(`retrieval (files, collections, rag_params) is off: ${error.message}`);
+      return { retrieval: false };
+    }
     throw new CliError(
       'migration_failed',
       `the database schema cannot be brought up to date: ${(error as Error).message}`,
@@ -171,6 +181,8 @@ async function chooseAddresses(options: DevOptions, state: DevState): Promise<Ad
       : await inner('routerMetrics', 9101),
     meteringMetrics: await inner('meteringMetrics', 9102),
     consoleMetrics: await inner('consoleMetrics', 9103),
+    retrieval: await inner('retrieval', 8083),
+    retrievalMetrics: await inner('retrievalMetrics', 9104),
     metering: await inner('metering', 8082),
     workers,
     redis,
@@ -189,6 +201,8 @@ function remembered(addresses: Addresses): Pick<DevState, 'ports' | 'redisUrl' |
     meteringMetrics: addresses.meteringMetrics.port,
     consoleMetrics: addresses.consoleMetrics.port,
     metering: addresses.metering.port,
+    retrieval: addresses.retrieval.port,
+    retrievalMetrics: addresses.retrievalMetrics.port,
   };
   if (addresses.redis) ports.redis = addresses.redis.port;
   if (addresses.database) ports.database = addresses.database.port;

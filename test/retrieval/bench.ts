@@ -1,0 +1,134 @@
+/** A collection of made-up chunks, and how long searches in it take. */
+
+import { type SearchMode, search } from '@tollgate/retrieval/search/search';
+import type { Db } from '@tollgate/shared/db/client';
+import { ChunkSearch } from '@tollgate/shared/db/retrieval/chunk-search';
+import { ChunkWriter } from '@tollgate/shared/db/retrieval/chunk-writer';
+import { CollectionFileStore } from '@tollgate/shared/db/retrieval/collection-files';
+import { CollectionStore } from '@tollgate/shared/db/retrieval/collections';
+import { seededRandom } from '@tollgate/shared/testkit/seeded-random';
+
+export interface BenchResult {
+  dimensions: number;
+  searches: number;
+  fillSeconds: number;
+  indexSeconds: number;
+  vector: Quantiles;
+  text: Quantiles;
+  hybrid: Quantiles;
+}
+
+interface Quantiles {
+  p50: number;
+  p95: number;
+}
+
+const DIMENSIONS = 384;
+const CLUSTERS = 200;
+const VOCABULARY = 20_000;
+const WORDS_PER_CHUNK = 60;
+const PER_FILE = 1_000;
+const BATCH = 250;
+const SEARCHES = 200;
+const OWNER = { accountId: 'acct_bench', projectId: '' };
+
+export async function bench(db: Db, chunks: number, say: (text: string) => void): Promise<BenchResult> {
+  const random = seededRandom(7);
+  const centres = Array.from({ length: CLUSTERS }, () =>
+    Float32Array.from({ length: DIMENSIONS }, () => random.float() - 0.5),
+  );
+  /** Near one of the centres, as texts of one subject are. */
+  const vector = (): Float32Array => {
+    const centre = centres[random.int(CLUSTERS)]!;
+    const made = centre.map((value) => value + (random.float() - 0.5) * 0.4);
+    const length = Math.hypot(...made);
+    return made.map((value) => value / length);
+  };
+  /** Words as often as in a language: the n-th is seen 1/n as often as the first. */
+  const word = (): string => `w${Math.floor(VOCABULARY ** random.float())}x`;
+  const sentence = (words: number): string => Array.from({ length: words }, word).join(' ');
+
+  const collections = new CollectionStore(db);
+  const files = new CollectionFileStore(db);
+  const writer = new ChunkWriter(db);
+  const id = `vs_bench${chunks}`;
+  await collections.delete(OWNER, id);
+  await writer.dropIndex(id);
+  await collections.create({
+    ...OWNER,
+    id,
+    name: 'bench',
+    model: 'm',
+    dimensions: DIMENSIONS,
+    metadata: {},
+    createdAtMs: 0,
+  });
+  const startMs = performance.now();
+  for (let made = 0; made < chunks; made += PER_FILE) {
+    const ref = { storeId: id, fileId: `file_${made}`, ingestId: `ing_${made}` };
+    const file = {
+      ...ref,
+      keyId: 'key',
+      filename: 'a',
+      attributes: { part: made },
+      chunkTokens: 100,
+      overlapTokens: 0,
+    };
+    await files.add({ ...file, batchId: null, createdAtMs: 0 });
+    for (let seq = 0; seq < PER_FILE; seq += BATCH) {
+      const batch = Array.from({ length: BATCH }, (_, i) => ({
+        seq: seq + i,
+        heading: '',
+        place: '',
+        text: sentence(WORDS_PER_CHUNK),
+        tokens: WORDS_PER_CHUNK,
+        embedding: vector(),
+      }));
+      await writer.append(ref, batch);
+    }
+    await writer.complete(ref);
+    if (made % 10_000 === 0)
+      say(`${made + PER_FILE} of ${chunks} chunks after ${((performance.now() - startMs) / 1_000).toFixed(0)} s`);
+  }
+  const fillSeconds = (performance.now() - startMs) / 1_000;
+  const indexMs = performance.now();
+  await writer.ensureIndex(id, DIMENSIONS);
+  const indexSeconds = (performance.now() - indexMs) / 1_000;
+
+  const parts = {
+    collections,
+    chunks: new ChunkSearch(db),
+    embed: async () => ({ vectors: [vector()], tokens: 0 }),
+  };
+  const measure = async (mode: SearchMode): Promise<Quantiles> => {
+    const times: number[] = [];
+    for (let i = 0; i < SEARCHES + 20; i++) {
+      const question = {
+        owner: OWNER,
+        storeIds: [id],
+        text: sentence(8),
+        mode,
+        limit: 8,
+        scoreThreshold: 0,
+        filter: null,
+      };
+      const beginMs = performance.now();
+      await search({ ...question, actingKey: () => '', param: 'id' }, parts);
+      if (i >= 20) times.push(performance.now() - beginMs);
+    }
+    times.sort((a, b) => a - b);
+    return { p50: times[Math.floor(times.length * 0.5)]!, p95: times[Math.floor(times.length * 0.95)]! };
+  };
+  const result = {
+    dimensions: DIMENSIONS,
+    searches: SEARCHES,
+    fillSeconds,
+    indexSeconds,
+    vector: await measure('vector'),
+    text: await measure('text'),
+    hybrid: await measure('hybrid'),
+  };
+  await collections.delete(OWNER, id);
+  await writer.dropIndex(id);
+  return result;
+}

@@ -1,0 +1,121 @@
+/**
+ * How well and how fast collections are searched.
+ *
+ *   npm run study:retrieval -- [--write] [--url URL --model ID --dimensions N [--key KEY]]
+ *                              [--bench N] [--database URL]
+ *
+ * Without options: the fixed corpus with the look-alike's embeddings, which compare words and parts of words. With `--url` an
+ * OpenAI-compatible server makes them (a real model). `--bench N` measures searches in a collection of N chunks, in PGlite or in
+ * the database given (which needs pgvector; its schema `retrieval` is used). `--write` puts the figures into docs/retrieval.md.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { embedText } from '@tollgate/devworker/http/embeddings';
+import { type Db, openDatabase } from '@tollgate/shared/db/client';
+import { migrateRetrieval } from '@tollgate/shared/db/retrieval/migrate';
+import { openPgliteServer } from '@tollgate/shared/runtime/pglite';
+import { type BenchResult, bench } from './bench.ts';
+import { askAll, type Score, type Vectors } from './corpus.ts';
+
+const DOCUMENT = new URL('../../docs/retrieval.md', import.meta.url);
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      write: { type: 'boolean', default: false },
+      url: { type: 'string' },
+      model: { type: 'string' },
+      dimensions: { type: 'string' },
+      key: { type: 'string', default: '' },
+      bench: { type: 'string' },
+      database: { type: 'string' },
+    },
+  });
+  const server =
+    values.database === undefined ? await openPgliteServer({ listen: { host: '127.0.0.1', port: 0 } }) : null;
+  const db = openDatabase({ url: values.database ?? server!.url, poolMax: 1, applicationName: 'study' });
+  try {
+    await migrateRetrieval(db);
+    if (values.bench !== undefined)
+      await runBench(db, Number(values.bench), server === null ? 'PostgreSQL' : 'PGlite', values.write);
+    else await runCorpus(db, values);
+  } finally {
+    await db.destroy();
+    await server?.close();
+  }
+}
+
+async function runCorpus(
+  db: Db,
+  values: { url?: string; model?: string; dimensions?: string; key: string; write: boolean },
+) {
+  const model = { id: values.model ?? 'look-alike', dimensions: Number(values.dimensions ?? 1_024) };
+  const vectors: Vectors =
+    values.url === undefined
+      ? async (texts) => texts.map((text) => embedText(text, model.dimensions))
+      : remote(values.url, model.id, values.key);
+  const { chunks, scores, missed } = await askAll(db, vectors, model);
+  const rows = (Object.entries(scores) as [string, Score][]).map(
+    ([mode, { recall1, recall5, mrr }]) =>
+      `| ${mode} | ${percent(recall5)} | ${percent(recall1)} | ${mrr.toFixed(3)} |`,
+  );
+  const table = [
+    `Embeddings: ${values.url === undefined ? 'the look-alike worker (words and parts of words, no meaning)' : model.id}; 60 questions, ${chunks} chunks.`,
+    '',
+    '| search | recall@5 | recall@1 | MRR |',
+    '|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+  say(table);
+  for (const [mode, list] of Object.entries(missed)) for (const question of list) say(`missed by ${mode}: ${question}`);
+  if (values.write) put('recall', table);
+  const { hybrid, vector, text } = scores;
+  if (hybrid.recall5 < Math.max(vector.recall5, text.recall5)) process.exitCode = 1;
+}
+
+async function runBench(db: Db, chunks: number, engine: string, write: boolean): Promise<void> {
+  const result: BenchResult = await bench(db, chunks, say);
+  const row = (name: string, { p50, p95 }: { p50: number; p95: number }) =>
+    `| ${name} | ${p50.toFixed(1)} | ${p95.toFixed(1)} |`;
+  const table = [
+    `${engine}, ${chunks.toLocaleString('en')} chunks of ${result.dimensions} dimensions, ${result.searches} searches each, ${cpus().length} shared cores; filled in ${result.fillSeconds.toFixed(0)} s, index in ${result.indexSeconds.toFixed(0)} s. Milliseconds, the question's embedding not counted.`,
+    '',
+    '| search | p50 | p95 |',
+    '|---|---|---|',
+    row('vector', result.vector),
+    row('text', result.text),
+    row('hybrid', result.hybrid),
+  ].join('\n');
+  say(table);
+  if (write) put(engine.toLowerCase(), table);
+}
+
+/** Between `<!-- name -->` and `<!-- /name -->`. */
+function put(name: string, text: string): void {
+  const document = readFileSync(DOCUMENT, 'utf8');
+  const marks = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*?(<!-- /${name} -->)`);
+  if (!marks.test(document)) throw new Error(`docs/retrieval.md has no place for ${name}`);
+  writeFileSync(DOCUMENT, document.replace(marks, `$1${text}\n$2`));
+}
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+
+function remote(url: string, model: string, key: string): Vectors {
+  return async (texts) => {
+    const answer = await fetch(`${url.replace(/\/+$/, '')}/embeddings`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+      body: JSON.stringify({ model, input: texts, encoding_format: 'float' }),
+    });
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    const { data } = (await answer.json()) as { data: { embedding: number[] }[] };
+    return data.map(({ embedding }) => {
+      const length = Math.hypot(...embedding) || 1;
+      return Float32Array.from(embedding, (value) => value / length);
+    });
+  };
+}
+
+await main();
