@@ -84,7 +84,7 @@ export function checkLuaPlace(files: readonly SourceFile[], exceptions: readonly
 
 /** MONEY 3.3: Lua prints 150000000000001 as 1.5e+14, so scripts never turn numbers into text. */
 export function checkLuaNumbers(files: readonly SourceFile[], exceptions: readonly Exception[]): Violation[] {
-  const text = /(?<!\.)\.\.(?!\.)|\btostring\b|\bstring\.(?:format|rep)\b|\bcjson\b|\bcmsgpack\b/g;
+  const text = /(?<!\.)\.\.(?!\.)|\btostring\b|\bstring\.(?:format|rep)\b|\bcjson\b(?!\.decode\b)|\bcmsgpack\b/g;
   return files
     .filter(({ path }) => path.endsWith('.lua') && !exceptions.some((exception) => covers(exception, path)))
     .flatMap((file) => matches(file, luaCode(file.text), text, (found) => `${found} may turn a number into text`));
