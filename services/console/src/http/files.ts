@@ -1,15 +1,15 @@
 /** `/v1/files` in OpenAI's shape. Callers are services (the router for a key, retrieval for a file's owner). */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
-import { type Identity, readIdentity } from '@tollgate/shared/contracts/internal';
+import type { Identity } from '@tollgate/shared/contracts/internal';
 import type { FileRecord } from '@tollgate/shared/db/file-records';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { isId } from '@tollgate/shared/domain/ids';
-import express, { type Request, type RequestHandler, type Router } from 'express';
+import express, { type Request, type Router } from 'express';
 import { z } from 'zod';
 import { type FileService, UPLOAD_PURPOSES } from '../files/service.ts';
 import { invalidRequest } from './errors.ts';
+import { requireService, whoOf } from './service-caller.ts';
 
 const MAX_NAME = 255;
 const listQuery = z.object({
@@ -186,26 +186,4 @@ const missing = (name: string) =>
 function nameOf(filename: string | undefined): string {
   const last = (filename ?? '').split(/[\\/]/).at(-1) ?? '';
   return last.replace(/[\p{Cc}\p{Cs}]/gu, '').slice(0, MAX_NAME) || 'file';
-}
-
-function whoOf(request: Request): Identity {
-  const who = readIdentity((name) => {
-    const value = request.headers[name];
-    return typeof value === 'string' ? value : undefined;
-  });
-  if (who === null || !isId('acct', who.accountId) || !isId('key', who.keyId)) {
-    throw new AppError('missing_api_key', { message: 'The call does not say for whom it is.' });
-  }
-  return who;
-}
-
-function requireService(token: string): RequestHandler {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  const expected = digest(`Bearer ${token}`);
-  return (request, _response, next) => {
-    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
-      throw new AppError('invalid_api_key', { message: 'The service token is missing or wrong.' });
-    }
-    next();
-  };
 }

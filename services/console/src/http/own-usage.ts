@@ -1,14 +1,13 @@
 /** `/v1/usage`, `/v1/requests` and `/v1/key/history` for a key's own holder. The caller is the router, for a key. */
 
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { modelId, pageQuery, timeInput } from '@tollgate/shared/contracts/console/common';
-import { type Identity, readIdentity } from '@tollgate/shared/contracts/internal';
+import type { Identity } from '@tollgate/shared/contracts/internal';
 import { AppError } from '@tollgate/shared/domain/errors';
-import { isId } from '@tollgate/shared/domain/ids';
-import express, { type Request, type RequestHandler, type Response, type Router } from 'express';
+import express, { type Request, type Response, type Router } from 'express';
 import { z } from 'zod';
 import type { OwnUsage } from '../internal/own-usage.ts';
 import { invalidRequest } from './errors.ts';
+import { requireService, whoOf } from './service-caller.ts';
 
 const range = { model: modelId.optional(), from: timeInput.optional(), to: timeInput.optional() };
 const requestsQuery = z.strictObject({ ...pageQuery, ...range });
@@ -41,27 +40,4 @@ export function ownUsageRoutes(own: OwnUsage, serviceToken: string): Router {
     throw new AppError('method_not_allowed');
   });
   return router;
-}
-
-function whoOf(request: Request): Identity {
-  const who = readIdentity((name) => {
-    const value = request.headers[name];
-    return typeof value === 'string' ? value : undefined;
-  });
-  if (who === null || !isId('acct', who.accountId) || !isId('key', who.keyId)) {
-    throw new AppError('missing_api_key', { message: 'The call does not say for whom it is.' });
-  }
-  return who;
-}
-
-/** Both sides are hashed first, so that the comparison takes the same time whatever was sent. */
-function requireService(token: string): RequestHandler {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  const expected = digest(`Bearer ${token}`);
-  return (request, _response, next) => {
-    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
-      throw new AppError('invalid_api_key', { message: 'The service token is missing or wrong.' });
-    }
-    next();
-  };
 }
