@@ -63,6 +63,8 @@ export interface ConsoleOptions {
   dashboardFolder?: string | undefined;
   /** How many proxies in front of this console may name the client's address. */
   trustedProxies?: number;
+  /** How often accounts below their threshold are looked for. */
+  rechargeEveryMs?: number;
   lifecycle: Lifecycle;
   logger: Logger;
   clock?: Clock;
@@ -149,7 +151,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
   );
   await projector.tick();
   await greet(services, options);
-  startTicks(projector, services, lifecycle, clock, logger);
+  startTicks(projector, services, lifecycle, clock, logger, options.rechargeEveryMs ?? RECHARGE_TICK_MS);
 
   const metricsUrl = await startMetrics(options, unready);
   const server = createServer(app);
@@ -198,6 +200,7 @@ function startTicks(
   lifecycle: Lifecycle,
   clock: Clock,
   logger: Logger,
+  rechargeEveryMs: number,
 ): void {
   let ticking: Promise<void> | null = null;
   const publish = clock.setInterval(() => {
@@ -218,7 +221,7 @@ function startTicks(
       .finally(() => {
         charging = null;
       });
-  }, RECHARGE_TICK_MS);
+  }, rechargeEveryMs);
   lifecycle.defer('ticks', async () => {
     publish.cancel();
     forget.cancel();

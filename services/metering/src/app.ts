@@ -81,7 +81,7 @@ export interface MeteringOptions {
   /** null = this process runs no batches. */
   batches: Omit<BatchSettings, 'redisUrl' | 'serviceToken'> | null;
   /** null = webhook secrets cannot be read here: nothing is delivered. */
-  webhooks: { sealKey: string; allowInside: boolean; everyMs: number } | null;
+  webhooks?: { sealKey: string; allowInside: boolean; everyMs: number } | null;
   reclaimOnStop: boolean;
 }
 
@@ -156,7 +156,7 @@ export function optionsOf(config: MeteringConfig): MeteringOptions {
 }
 
 /** The console seals with the same key: its own, or the pepper. */
-function webhookOptions(config: MeteringConfig): MeteringOptions['webhooks'] {
+function webhookOptions(config: MeteringConfig): NonNullable<MeteringOptions['webhooks']> | null {
   const sealKey = config.TOLLGATE_SEAL_KEY ?? config.TOLLGATE_KEY_PEPPER;
   return sealKey === undefined
     ? null

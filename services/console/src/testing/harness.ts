@@ -3,6 +3,7 @@ import { jest } from '@jest/globals';
 import { type Db, openDatabase } from '@tollgate/shared/db/client';
 import { migrate } from '@tollgate/shared/db/migrate';
 import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
+import { systemClock } from '@tollgate/shared/runtime/clock';
 import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger } from '@tollgate/shared/runtime/logger';
 import { havePostgres, startPglite, startPostgres, type TestDatabase } from '@tollgate/shared/testkit/postgres';
@@ -37,6 +38,8 @@ export interface Harness {
   get(path: string): Promise<Answer>;
   post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   patch(path: string, body: unknown): Promise<Answer>;
+  /** Moves the console's wall clock. */
+  shift(ms: number): void;
   /** A browser without a session; signs up when told so. */
   browser(): Browser;
   stop(): Promise<void>;
@@ -86,7 +89,9 @@ export async function startHarness({
     destination: { write: (line: string) => void lines.push(line) },
   });
   const lifecycle = createLifecycle({ logger, graceMs: 5_000 });
+  let shiftMs = 0;
   const started = await startConsole({
+    clock: { ...systemClock, nowMs: () => Date.now() + shiftMs },
     listen: { host: '127.0.0.1', port: 0 },
     databaseUrl: url,
     redisUrl: redis.url,
@@ -96,6 +101,7 @@ export async function startHarness({
     poolMax: usePostgres ? 8 : 1,
     allowedHosts,
     people: { signUp: 'open', ...people },
+    rechargeEveryMs: 300,
     lifecycle,
     logger,
     checkResponses: true,
@@ -148,7 +154,8 @@ export async function startHarness({
       post: (path, body, headers) => self.call('POST', path, body ?? {}, headers),
       async signUp(email, password = PASSWORD) {
         const person = { email, password, name: email.split('@')[0], organisation: `${email} Inc` };
-        const { body } = await self.post('/api/auth/register', person);
+        const { status, text, body } = await self.post('/api/auth/register', person);
+        if (status !== 200) throw new Error(`signing up: ${status} ${text}`);
         return { accountId: body.me.organisations[0].accountId, userId: body.me.user.userId };
       },
     };
@@ -157,6 +164,9 @@ export async function startHarness({
 
   return {
     url: started.url,
+    shift: (ms) => {
+      shiftMs += ms;
+    },
     browser,
     db,
     redis,
