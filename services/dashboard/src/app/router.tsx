@@ -138,7 +138,31 @@ const organisation = [
   inside('/security', () => import('../screens/security/security.tsx')),
 ];
 
-const routeTree = root.addChildren([...open, signedIn.addChildren([...organisation])]);
+function Operators() {
+  const { data: me } = useQuery(meQuery);
+  return me?.user.operator ? <Outlet /> : <NotFoundPage />;
+}
+const admin = createRoute({ getParentRoute: () => signedIn, path: '/admin', component: Operators });
+const operators = <const P extends string>(path: P, load: () => Promise<{ default: React.ComponentType }>) =>
+  createRoute({ getParentRoute: () => admin, path, component: lazyRouteComponent(load) });
+const adminPages = [
+  operators('/fleet', () => import('../screens/admin-fleet/fleet.tsx')),
+  createRoute({
+    getParentRoute: () => admin,
+    path: '/accounts',
+    validateSearch: (search: Record<string, unknown>): { q?: string | undefined } =>
+      compactSearch({ q: textIn(search, 'q') }),
+    component: lazyRouteComponent(() => import('../screens/admin-accounts/accounts.tsx')),
+  }),
+  operators('/accounts/$accountId', () => import('../screens/admin-accounts/account-page.tsx')),
+  operators('/prices', () => import('../screens/admin-prices/prices.tsx')),
+  operators('/codes', () => import('../screens/admin-codes/codes.tsx')),
+  operators('/audit', () => import('../screens/admin-audit/audit.tsx')),
+  operators('/webhooks', () => import('../screens/webhooks/platform-webhooks.tsx')),
+  operators('/settings', () => import('../screens/admin-settings/settings.tsx')),
+];
+
+const routeTree = root.addChildren([...open, signedIn.addChildren([...organisation, admin.addChildren(adminPages)])]);
 
 export const router = createRouter({
   routeTree,

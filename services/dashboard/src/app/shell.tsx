@@ -64,7 +64,7 @@ function WhoAndWhere() {
   };
   return (
     <DropMenu
-      label={`${organisation.name}, ${me.user.email}: change organisation or sign out`}
+      label="Change organisation or sign out"
       trigger={
         <>
           <span

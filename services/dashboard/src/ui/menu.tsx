@@ -48,11 +48,9 @@ export function RowMenu({ label, actions }: { label: string; actions: readonly M
 export function DropMenu({ trigger, label, children }: { trigger: ReactNode; label: string; children: ReactNode }) {
   return (
     <Menu.Root modal={false}>
-      <Menu.Trigger
-        aria-label={label}
-        className="tap flex w-full items-center gap-2 rounded-lg px-2 text-left hover:bg-hover"
-      >
+      <Menu.Trigger className="tap flex w-full items-center gap-2 rounded-lg px-2 text-left hover:bg-hover">
         {trigger}
+        <span className="sr-only">{label}</span>
       </Menu.Trigger>
       <Menu.Portal>
         <Menu.Positioner sideOffset={6} align="start" className="z-50">

@@ -1,0 +1,98 @@
+import { useInfiniteQuery, useMutation } from '@tanstack/react-query';
+import type { Page } from '@tollgate/shared/contracts/console/common';
+import type { AuditLine, AuditVerified } from '@tollgate/shared/contracts/console/platform';
+import { useState } from 'react';
+import { get } from '../../api/client.ts';
+import { count } from '../../lib/numbers.ts';
+import { dateTime } from '../../lib/time.ts';
+import { Button } from '../../ui/button.tsx';
+import { Empty, ErrorNote, PageBody, Skeleton } from '../../ui/parts.tsx';
+import { Table } from '../../ui/table.tsx';
+
+export default function AuditPage() {
+  const [action, setAction] = useState('');
+  const list = useInfiniteQuery({
+    queryKey: ['audit', action],
+    initialPageParam: null as string | null,
+    queryFn: ({ pageParam, signal }) =>
+      get<Page<AuditLine>>('/api/audit', { limit: 50, cursor: pageParam, action: action || undefined }, signal),
+    getNextPageParam: (page) => page.next,
+  });
+  const verify = useMutation({ mutationFn: () => get<AuditVerified>('/api/audit/verify') });
+  return (
+    <PageBody
+      title="Audit log"
+      lead="Who changed what. Lines are only ever added, and each holds the hash of the one before."
+      actions={
+        <Button pending={verify.isPending} onClick={() => verify.mutate()}>
+          Check the chain
+        </Button>
+      }
+    >
+      <p
+        role="status"
+        className={`rounded-xl border p-4 empty:hidden ${verify.data?.ok ? 'border-ok/40 bg-ok-soft text-ok' : 'border-bad/40 bg-bad-soft text-bad'}`}
+      >
+        {verify.data
+          ? verify.data.ok
+            ? `The chain holds: ${count(verify.data.lines)} lines.`
+            : `The chain is broken at line ${verify.data.brokenAt}: somebody changed the table.`
+          : ''}
+      </p>
+      {verify.error ? <ErrorNote error={verify.error} /> : null}
+      <input
+        data-filter
+        type="search"
+        aria-label="Filter by operation, or its first part"
+        placeholder="keys, keys.revoke, credits …"
+        className="field max-w-72"
+        defaultValue=""
+        onKeyDown={(event) => {
+          if (event.key === 'Enter') setAction(event.currentTarget.value.trim());
+        }}
+        onBlur={(event) => setAction(event.currentTarget.value.trim())}
+      />
+      {list.error ? <ErrorNote error={list.error} retry={() => void list.refetch()} /> : null}
+      {list.isPending ? <Skeleton className="h-64" /> : null}
+      {list.data ? (
+        <Table
+          caption="Audit log, newest first"
+          rows={list.data.pages.flatMap((page) => page.data)}
+          rowKey={(line) => String(line.seq)}
+          copyId={(line) => line.hash}
+          empty={<Empty title="No line fits" />}
+          columns={[
+            {
+              id: 'at',
+              header: 'Time',
+              cell: (line) => <span className="num whitespace-nowrap">{dateTime(line.at)}</span>,
+            },
+            { id: 'who', header: 'Who', cell: (line) => line.actorName ?? line.actor },
+            { id: 'what', header: 'What', cell: (line) => <code>{line.action}</code> },
+            {
+              id: 'target',
+              header: 'On',
+              from: 'md',
+              cell: (line) => <code className="text-muted">{line.target ?? '–'}</code>,
+            },
+            {
+              id: 'detail',
+              header: 'Detail',
+              from: 'lg',
+              cell: (line) => (
+                <code className="block max-w-md text-muted break-all">{JSON.stringify(line.detail)}</code>
+              ),
+            },
+          ]}
+        />
+      ) : null}
+      {list.hasNextPage ? (
+        <div className="text-center">
+          <Button pending={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+            Show older ones
+          </Button>
+        </div>
+      ) : null}
+    </PageBody>
+  );
+}

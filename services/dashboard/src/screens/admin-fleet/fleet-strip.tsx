@@ -1,0 +1,53 @@
+/** The live strip: drawn on a canvas, because it changes every two seconds. The tiles below hold its figures. */
+import { useEffect, useRef } from 'react';
+import UPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import type { History } from './figures.ts';
+
+const HEIGHT = 140;
+const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export default function FleetStrip({ history }: { history: History }) {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<UPlot | null>(null);
+  useEffect(() => {
+    const node = host.current!;
+    const axis = { stroke: colour('--muted'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
+    const made = new UPlot(
+      {
+        width: node.clientWidth,
+        height: HEIGHT,
+        legend: { show: false },
+        cursor: { show: false },
+        scales: { y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.15)] } },
+        axes: [axis, { ...axis, size: 36 }],
+        series: [
+          {},
+          { label: 'Running', stroke: colour('--c1'), width: 2, points: { show: false } },
+          { label: 'Waiting', stroke: colour('--c2'), width: 2, dash: [5, 4], points: { show: false } },
+        ],
+      },
+      [[], [], []],
+      node,
+    );
+    plot.current = made;
+    const observer = new ResizeObserver(() => made.setSize({ width: node.clientWidth, height: HEIGHT }));
+    observer.observe(node);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+    };
+  }, []);
+  useEffect(() => {
+    plot.current?.setData([history.atS, history.running, history.waiting]);
+  }, [history]);
+  return (
+    <figure>
+      <div ref={host} aria-hidden="true" className="w-full overflow-hidden" />
+      <figcaption className="mt-1 flex gap-4 text-xs text-muted">
+        <span>— running: {history.running.at(-1) ?? 0}</span>
+        <span>- - without a first token: {history.waiting.at(-1) ?? 0}</span>
+      </figcaption>
+    </figure>
+  );
+}
