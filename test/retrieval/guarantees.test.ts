@@ -151,7 +151,7 @@ test('services open to services alone answer nobody else, and an acting key make
       ).status,
     ).toBe(401);
   }
-  const { mintActingKey } = await import('@tollgate/shared/domain/acting-key');
+  const { mintActingKey } = await import('@tollgate/shared/runtime/acting-key');
   const { SERVICE_TOKEN } = await import('./world.ts');
   const acting = mintActingKey(key.record, Date.now() + 60_000, SERVICE_TOKEN);
   const as = (text: string, method: string, path: string, body?: unknown) =>

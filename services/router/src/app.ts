@@ -2,7 +2,6 @@
  * Composition root: everything is built here by hand and stopped in reverse. `startRouter` is also how tests and
  * `tollgate dev` run a router in their own process.
  */
-import { readActingKey } from '@tollgate/shared/domain/acting-key';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
 import { readCatalog } from '@tollgate/shared/redis/catalog-store';
@@ -15,6 +14,7 @@ import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
 import { RefusalLog } from '@tollgate/shared/redis/refusal-log';
 import { RepeatStore } from '@tollgate/shared/redis/repeat-store';
 import { Subscriber } from '@tollgate/shared/redis/subscriber';
+import { readActingKey } from '@tollgate/shared/runtime/acting-key';
 import { systemClock } from '@tollgate/shared/runtime/clock';
 import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createRegistry, type MetricsServer, startMetricsServer } from '@tollgate/shared/runtime/metrics';

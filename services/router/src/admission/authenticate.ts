@@ -1,7 +1,8 @@
 /** Who is calling, from headers alone; junk is refused without any I/O. */
-import { ACTING_PREFIX } from '@tollgate/shared/domain/acting-key';
+
 import { AppError } from '@tollgate/shared/domain/errors';
 import { isWellFormedKey, type KeyRecord } from '@tollgate/shared/domain/key';
+import { ACTING_PREFIX } from '@tollgate/shared/runtime/acting-key';
 import { clientAddress, mayComeFrom } from './address.ts';
 import type { KeyDirectory } from './key-directory.ts';
 

@@ -5,9 +5,9 @@
  */
 
 import { GROUND_LIMITS } from '@tollgate/shared/contracts/retrieval';
-import { mintActingKey } from '@tollgate/shared/domain/acting-key';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
+import { mintActingKey } from '@tollgate/shared/runtime/acting-key';
 import type { Message } from '../contract/request.ts';
 import type { AskRetrieval } from './client.ts';
 import { fencePassages } from './fence.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { GroundAnswer, GroundRequest } from '@tollgate/shared/contracts/retrieval';
-import { readActingKey } from '@tollgate/shared/domain/acting-key';
 import { AppError } from '@tollgate/shared/domain/errors';
+import { readActingKey } from '@tollgate/shared/runtime/acting-key';
 import { keyRecord } from '@tollgate/shared/testkit/key-record';
 import type { Message } from '../contract/request.ts';
 import { asData, fencePassages } from './fence.ts';

@@ -1,6 +1,7 @@
 /** Acting keys for whoever owns a key now: a key that was revoked, has expired, or is frozen lends nothing. */
-import { type ActingTerms, mintActingKey } from '../domain/acting-key.ts';
+
 import { AppError } from '../domain/errors.ts';
+import { type ActingTerms, mintActingKey } from '../runtime/acting-key.ts';
 import type { Executor } from './client.ts';
 import { KeyStore } from './key-store.ts';
 

@@ -5,9 +5,9 @@
  * rate and concurrency limits: a grounded request would otherwise wait for itself.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type AccountId, isId, type KeyId } from './ids.ts';
-import type { KeyRecord } from './key.ts';
-import { NO_LIMITS } from './limits.ts';
+import { type AccountId, isId, type KeyId } from '../domain/ids.ts';
+import type { KeyRecord } from '../domain/key.ts';
+import { NO_LIMITS } from '../domain/limits.ts';
 
 export const ACTING_PREFIX = 'tga_';
 /** The only scope of an acting key. */
