@@ -62,6 +62,7 @@ function seeker(account: string, more: Partial<Seeker> = {}): Seeker {
     excluded: [],
     deadlineMs: clock.monotonicMs() + 30_000,
     waitsForWorker: false,
+    listener: null,
     ...more,
   };
 }
@@ -211,7 +212,7 @@ describe('the waiting room', () => {
     open(0);
     const told: Place[] = [];
     wait(room.seat(seeker('a')));
-    wait(room.seat(seeker('b', { onPlace: (place) => void told.push(place) })));
+    wait(room.seat(seeker('b', { listener: { placed: (place) => void told.push(place) } })));
     expect(told).toEqual([{ position: 2, etaMs: null }]);
     wait(room.seat(seeker('a')));
     await clock.advance(1_000);

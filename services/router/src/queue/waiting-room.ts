@@ -42,6 +42,11 @@ export interface Place {
   etaMs: number | null;
 }
 
+export interface PlaceListener {
+  /** Called about once a second while the request waits, and at once when it begins to. */
+  placed(place: Place): void;
+}
+
 /** A request that wants a worker. */
 export interface Seeker {
   request: Placed;
@@ -55,8 +60,7 @@ export interface Seeker {
   deadlineMs: number;
   /** Waits also when there is no worker at all. */
   waitsForWorker: boolean;
-  /** Told about once a second while it waits, and at once when it begins to. */
-  onPlace?: (place: Place) => void;
+  listener: PlaceListener | null;
 }
 
 /** A place in the line. */
@@ -194,7 +198,7 @@ export class WaitingRoom {
     this.serve(line, nowMs);
     if (line.entries.has(entry)) {
       this.metrics.queueDepth(line.model, line.entries.size);
-      if (seeker.onPlace !== undefined) this.tell(line, nowMs, entry);
+      if (seeker.listener !== null) this.tell(line, nowMs, entry);
     }
     return {
       ticket: promise,
@@ -252,11 +256,11 @@ export class WaitingRoom {
 
   /** Tells those that want to know (or one alone) where they stand. */
   private tell(line: Line, nowMs: number, only?: Entry): void {
-    if (only === undefined && ![...line.entries].some(({ seeker }) => seeker.onPlace !== undefined)) return;
+    if (only === undefined && ![...line.entries].some(({ seeker }) => seeker.listener !== null)) return;
     for (const [i, entry] of line.queue.order(nowMs).entries()) {
       if (only === undefined ? nowMs - entry.toldMs < TELL_EVERY_MS / 2 : entry !== only) continue;
       entry.toldMs = nowMs;
-      entry.seeker.onPlace?.({ position: i + 1, etaMs: line.rate.waitMs(i + 1, nowMs) });
+      entry.seeker.listener?.placed({ position: i + 1, etaMs: line.rate.waitMs(i + 1, nowMs) });
     }
   }
 }

@@ -14,16 +14,18 @@ import type { Fleet, Placed } from '../fleet/fleet.ts';
 import type { Ticket } from '../fleet/worker.ts';
 import { CACHED_TOKEN_WORK, OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
 import { QueueSigns } from '../queue/signs.ts';
-import type { Seat, Seeker, WaitingRoom } from '../queue/waiting-room.ts';
+import type { Place, PlaceListener, Seat, Seeker, WaitingRoom } from '../queue/waiting-room.ts';
 import type { TakenOver } from '../repeats/progress.ts';
+import { explanation } from '../route-explain.ts';
 import type { EngineConstraint } from '../schema-gate/constraint.ts';
 import { abortAtWorker } from '../upstream/abort.ts';
 import type { RequestText } from '../upstream/body.ts';
-import { blamesWorker, failureError, failureOutcome, isReplaySafe, type WorkerFailure } from '../upstream/failure.ts';
+import { blamesWorker, failureError, failureOutcome, type WorkerFailure } from '../upstream/failure.ts';
 import { isStrike, type Poison, STRIKES } from '../upstream/poison.ts';
 import type { Pools } from '../upstream/pools.ts';
 import type { RetryBudget } from '../upstream/retry-budget.ts';
 import { ClientSide } from './client-side.ts';
+import { limitsOf, lowerGuess, mayRepeat } from './delivery-rules.ts';
 import { PatchRelay } from './patch-relay.ts';
 import { PlainRelay } from './plain-relay.ts';
 import type { AttemptEnd, Relay, RelayLimits, RelayParts } from './relay.ts';
@@ -106,7 +108,7 @@ export async function deliver(ctx: RequestContext, response: ServerResponse, par
 
 const UNCONSTRAINED: EngineConstraint = {};
 
-class Delivery {
+class Delivery implements PlaceListener {
   private readonly ctx: RequestContext;
   private readonly endpoint: Endpoint;
   private readonly request: GenerationRequest;
@@ -116,11 +118,11 @@ class Delivery {
   private readonly terms: ModelTerms;
   private readonly limits: RelayLimits;
   private readonly client: ClientSide;
-  private readonly placed: Placed;
   private readonly seeker: Seeker;
   private readonly resumption: Resumption | null;
   private relay: Relay | null = null;
   private seat: Seat | null = null;
+  private signs: QueueSigns | null = null;
   private ticket: Ticket | null = null;
   private stopped: 'hold_lost' | 'drained' | null = null;
   private failure: WorkerFailure | null = null;
@@ -148,8 +150,7 @@ class Delivery {
       gone: () => this.clientGone(),
       drained: () => this.relay?.clientDrained(),
     });
-    this.placed = this.place();
-    this.seeker = this.seekerOf(this.placed);
+    this.seeker = this.seekerOf(this.place());
     const isChat = endpoint.name === '/chat/completions' && ctx.patchForm === null && request.stream;
     this.resumption = isChat ? Resumption.of(request as ChatRequest, ctx.form !== null) : null;
   }
@@ -235,34 +236,41 @@ class Delivery {
       excluded: [],
       deadlineMs: parts.clock.monotonicMs() + waitMs,
       waitsForWorker: terms.scaleFromZero,
-      ...this.signs(),
+      listener: this.signForm() === null ? null : this,
     };
   }
 
-  /** What the client hears of its place in the line. */
-  private signs(): Pick<Seeker, 'onPlace'> {
-    const { ctx, client, limits, parts, request } = this;
-    const isEvents = request.stream && ctx.patchForm !== 'ndjson';
-    const form = isEvents ? 'comments' : limits.blankLines ? 'blank_lines' : 'none';
-    if (form === 'none') return {};
-    const begin = () => {
-      ctx.status = 200;
-      client.start(200, parts.headers(ctx));
-    };
-    const signs = new QueueSigns(client, begin, {
+  /** Comments and blank lines; null: the answer has no place for them. */
+  private signForm(): 'comments' | 'blank_lines' | null {
+    if (this.request.stream && this.ctx.patchForm !== 'ndjson') return 'comments';
+    return this.limits.blankLines ? 'blank_lines' : null;
+  }
+
+  /** The client's place in the line. */
+  placed(place: Place): void {
+    const { ctx, client, limits, parts } = this;
+    const form = this.signForm();
+    if (form === null) return;
+    this.signs ??= new QueueSigns({
       startedMs: ctx.startedMs,
       earlyAnswerMs: limits.earlyAnswerMs,
       pingMs: limits.pingMs,
       wantsUpdates: ctx.queueTerms.wantsUpdates,
       form,
     });
-    return { onPlace: (place) => signs.tell(place, parts.clock.monotonicMs()) };
+    const text = this.signs.tell(place, parts.clock.monotonicMs());
+    if (text === '') return;
+    ctx.status = 200;
+    if (!client.headersSent) client.start(200, parts.headers(ctx));
+    client.write(text);
   }
 
   /** A worker for the next attempt, waited for if need be. */
   private async take(): Promise<Ticket> {
     this.checkWanted();
     const { ctx, parts } = this;
+    // As they are before this request is one of them.
+    const scores = ctx.wantsExplanation ? parts.fleet.explain(this.seeker.request as Placed) : null;
     let ticket: Ticket;
     try {
       const seat = parts.room.seat(this.failure === null ? this.seeker : this.seekerAgain());
@@ -282,6 +290,7 @@ class Delivery {
     ctx.dispatched = true;
     ctx.attempts++;
     ctx.workerUrl = ticket.worker;
+    if (scores !== null) ctx.routeExplained = explanation(parts.fleet.policyName, ticket.worker, scores);
     ctx.engine = `${ticket.dialect.engine} ${ticket.dialect.version.join('.')}`;
     ctx.queueMs ??= parts.clock.monotonicMs() - ctx.startedMs;
     return ticket;
@@ -294,9 +303,9 @@ class Delivery {
 
   /** It has been admitted and has waited before: ahead of those that have not begun. */
   private seekerAgain(): Seeker {
-    const { onPlace: _silent, ...seeker } = this.seeker;
     return {
-      ...seeker,
+      ...this.seeker,
+      listener: null,
       lane: 'resumed',
       work: 0,
       excluded: this.ticket === null ? [] : [this.ticket.worker],
@@ -332,7 +341,8 @@ class Delivery {
     const priority = ctx.queueTerms.lane === 'batch' ? BATCH_PRIORITY : 0;
     const fields = { cacheSalt, requestId: ctx.requestId, priority, continuation: from };
     const body = endpoint.body(request, { text, maxTokens, constraint, fields, dialect });
-    relay.attach(parts.pools.send(ticket.worker, endpoint.workerPath, body, ctx.requestId, relay));
+    const traceparent = ctx.trace?.dispatched(ticket.worker, ctx) ?? null;
+    relay.attach(parts.pools.send(ticket.worker, endpoint.workerPath, body, ctx.requestId, relay, traceparent));
     this.relay = relay;
     return relay;
   }
@@ -344,7 +354,7 @@ class Delivery {
     if (end.kind === 'refused') {
       parts.fleet.succeeded(ticket.worker);
       // What a worker refuses of an answer that is gone on with is our doing: the failure before is what is told.
-      return this.failure === null && end.contextTooLong && (await lowerGuess(ctx, admission, parts));
+      return this.failure === null && end.contextTooLong && (await lowerGuess(ctx, admission, parts.countPrompt));
     }
     if (end.kind !== 'failed') return false;
     this.failure = end.failure;
@@ -426,40 +436,6 @@ function streamRelay(
 ): Relay {
   if (patchForm === null) return new StreamRelay(parts, endpoint.streamReader(request, options));
   return new PatchRelay(parts, chatReaderOptions(request, options), patchForm);
-}
-
-/** A contract that holds its clients instead of refusing them has times of its own. */
-function limitsOf({ profile: { keepAlive } }: RequestContext, limits: RelayLimits): RelayLimits {
-  if (keepAlive === null) return limits;
-  const { afterMs, everyMs } = keepAlive;
-  const totalMs = Math.min(keepAlive.totalMs, limits.totalMs);
-  return {
-    ...limits,
-    earlyAnswerMs: afterMs,
-    pingMs: everyMs,
-    blankLines: true,
-    firstTokenMs: totalMs,
-    plainMs: totalMs,
-    totalMs,
-  };
-}
-
-/** A document that broke its schema is tried again only where the contract says so; nothing of it was passed on. */
-function mayRepeat(ctx: RequestContext, failure: WorkerFailure): boolean {
-  if (failure.reason !== 'invalid_output') return isReplaySafe(failure, ctx.answerStarted);
-  return ctx.form?.checks.onInvalid === 'retry' && !ctx.request!.stream && !ctx.answerStarted;
-}
-
-/** The output limit was our own guess and did not fit: asks the tokenizer and lowers it, once. */
-async function lowerGuess(ctx: RequestContext, admission: Admission, parts: DeliverParts): Promise<boolean> {
-  if (!admission.limitIsGuess) return false;
-  admission.limitIsGuess = false;
-  const promptTokens = await parts.countPrompt(ctx);
-  if (promptTokens === null) return false;
-  const rest = ctx.model!.maxModelLen - promptTokens;
-  if (rest < 1 || rest >= admission.outputLimit) return false;
-  admission.outputLimit = rest;
-  return true;
 }
 
 function failed(ctx: RequestContext, failure: WorkerFailure): AppError {
