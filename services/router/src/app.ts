@@ -2,6 +2,7 @@
  * Composition root: everything is built here by hand and stopped in reverse. `startRouter` is also how tests and
  * `tollgate dev` run a router in their own process.
  */
+
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
 import { readCatalog } from '@tollgate/shared/redis/catalog-store';
@@ -12,7 +13,6 @@ import { KeyStore } from '@tollgate/shared/redis/key-store';
 import { channels } from '@tollgate/shared/redis/keys';
 import { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
 import { RefusalLog } from '@tollgate/shared/redis/refusal-log';
-import { RepeatStore } from '@tollgate/shared/redis/repeat-store';
 import { Subscriber } from '@tollgate/shared/redis/subscriber';
 import { readActingKey } from '@tollgate/shared/runtime/acting-key';
 import { systemClock } from '@tollgate/shared/runtime/clock';
@@ -25,10 +25,11 @@ import { cachedDigest } from './admission/digest-cache.ts';
 import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.ts';
 import { formOf } from './answer-form.ts';
 import { CatalogView } from './catalog.ts';
-import { machineName, type RouterConfig } from './config.ts';
+import { machineName, stopWithinMs } from './config.ts';
 import { RequestContext } from './context.ts';
 import { loadProfiles } from './contract/load-profiles.ts';
 import type { ChatRequest } from './contract/request.ts';
+import { discoveryOptions } from './discovery/options.ts';
 import { Discovery } from './discovery/sources.ts';
 import { ENDPOINT_NAMES } from './endpoints/endpoint.ts';
 import { ENDPOINTS } from './endpoints/index.ts';
@@ -50,9 +51,7 @@ import { pooledBytes } from './random-pool.ts';
 import { receiptKeys } from './receipt-keys.ts';
 import { RefusalBook } from './refusal-book.ts';
 import { Watch } from './relay/watch.ts';
-import { RECORDING_DEFAULTS } from './repeats/recording.ts';
-import { createRepeats } from './repeats/repeats.ts';
-import { createSeal } from './repeats/seal.ts';
+import { startRepeats } from './repeats/start.ts';
 import { RunningRequest } from './running-request.ts';
 import type { RouterOptions, RunningRouter } from './running-router.ts';
 import { GrammarCompilerPool } from './schema-gate/compiler.ts';
@@ -64,6 +63,7 @@ import { leaveKindly, Running } from './shutdown.ts';
 import { lockFolder } from './spool/dir-lock.ts';
 import { decodeSpooled, ingestInto } from './spool/records.ts';
 import { Spool } from './spool/spool.ts';
+import { startTracing } from './tracing/tracing.ts';
 import { cacheSalts } from './upstream/cache-salt.ts';
 import { countPromptTokens } from './upstream/count-prompt.ts';
 import { Poison } from './upstream/poison.ts';
@@ -78,12 +78,7 @@ const FIRST_BEAT_MS = 100;
 const WATCH_MS = 100;
 const POLL_FLEET_MS = 1_000;
 const CREDIT_POLL_MS = 100;
-/** A recorded request gives a sign of life every second; silent for so long, its router is taken for dead. */
-const REPEAT_STALE_MS = 5_000;
-const REPEAT_LOST_MS = 480_000;
-const REPEAT_POLL_MS = 50;
 const TOKENIZE_TIMEOUT_MS = 2_000;
-const CLOSING_MS = 5_000;
 const GENERATIONS = new Set<string>([...ENDPOINT_NAMES, PASS_THROUGH]);
 /** What workers are asked about when they join. */
 const PROBED_PATHS = Object.values(ENDPOINTS).map(({ workerPath }) => workerPath);
@@ -206,17 +201,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   );
   lifecycle.defer('fleet', () => fleet.stop());
   const discovery: Discovery = new Discovery(
-    {
-      listed: config.TOLLGATE_WORKERS.map(({ url, engine }) => ({ url, engine, models: null, leaving: false })),
-      sources: config.TOLLGATE_DISCOVERY,
-      redisEveryMs: POLL_FLEET_MS,
-      kubernetes: {
-        kubeconfig: config.TOLLGATE_KUBECONFIG ?? null,
-        namespace: config.TOLLGATE_KUBERNETES_NAMESPACE ?? null,
-        selector: config.TOLLGATE_KUBERNETES_SELECTOR,
-        portName: config.TOLLGATE_KUBERNETES_PORT_NAME,
-      },
-    },
+    discoveryOptions(config, POLL_FLEET_MS),
     fleetStore,
     clock,
     random,
@@ -275,28 +260,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   lifecycle.defer('schema compiler warm-up', () => warming.cancel());
   const gate = new SchemaGate({ compiler });
 
-  const repeats = createRepeats({
-    store: new RepeatStore(
-      redis,
-      config.TOLLGATE_BUCKETS,
-      {
-        ttlMs: config.TOLLGATE_REPEAT_TTL_MS,
-        staleAfterMs: REPEAT_STALE_MS,
-        // Before the hold can have been reaped (H), and before the tombstone of a settled one is gone (10 min).
-        lostAfterMs: Math.min(REPEAT_LOST_MS, config.TOLLGATE_HOLD_LOST_MS * 0.8),
-        bytesPerAnswer: config.TOLLGATE_REPEAT_ANSWER_BYTES,
-        bytesPerAccount: config.TOLLGATE_REPEAT_ACCOUNT_BYTES,
-      },
-      guard,
-    ),
-    seal: createSeal(config.TOLLGATE_KEY_PEPPER, random),
-    clock,
-    recording: RECORDING_DEFAULTS,
-    routerId,
-    pollMs: REPEAT_POLL_MS,
-    staleAfterMs: REPEAT_STALE_MS,
-    slowReaderMs: config.TOLLGATE_SLOW_READER_MS,
-  });
+  const tracing = await startTracing(config, options.version ?? '0.0.0');
+  if (tracing !== null) lifecycle.defer('traces', () => tracing.close());
+  const repeats = startRepeats(config, { redis, guard, random, clock, routerId });
 
   // Requests.
   const requestBytes = pooledBytes(random);
@@ -376,6 +342,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       lacks: (model, endpoint) => fleet.lacks(model, endpoint),
       form: (ctx, request) => formOf(ctx, request, gate, fleet.dialectFor(request.model)),
       repeats,
+      tracing,
       admit: {
         money,
         answers,
@@ -492,9 +459,4 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       workers: fleet.snapshots().map((worker) => worker.running + worker.waiting + worker.pendingPrefillTokens),
     }),
   };
-}
-
-/** How long all stop steps together may take: the delay, the grace of requests and records, and closing. */
-export function stopWithinMs(config: RouterConfig): number {
-  return config.TOLLGATE_DRAIN_DELAY_MS + config.TOLLGATE_STOP_GRACE_MS + CLOSING_MS;
 }

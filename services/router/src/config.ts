@@ -140,6 +140,13 @@ export const routerShape = {
   TOLLGATE_REPEAT_TTL_MS: integer(1_000, 604_800_000).default(86_400_000),
   TOLLGATE_REPEAT_ANSWER_BYTES: integer(1_024).default(4_194_304),
   TOLLGATE_REPEAT_ACCOUNT_BYTES: integer(1_024).default(16_777_216),
+  /** OpenTelemetry: spans go there when one of the two is set. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl().optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl().optional(),
+  OTEL_SERVICE_NAME: z.string().min(1).default('tollgate-router'),
+  OTEL_SDK_DISABLED: flag().default(false),
+  /** Share of requests that are traced. */
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   TOLLGATE_ACCESS_LOG: z.enum(['all', 'errors', 'off']).default('all'),
   LOG_LEVEL: logLevel().default('info'),
 };
@@ -163,4 +170,11 @@ export function machineName(): string {
       .replace(/[^A-Za-z0-9._-]/g, '-')
       .slice(0, 60) || 'router'
   );
+}
+
+const CLOSING_MS = 5_000;
+
+/** How long all stop steps together may take: the delay, the grace of requests and records, and closing. */
+export function stopWithinMs(config: RouterConfig): number {
+  return config.TOLLGATE_DRAIN_DELAY_MS + config.TOLLGATE_STOP_GRACE_MS + CLOSING_MS;
 }

@@ -15,6 +15,7 @@ import type { PatchForm } from './relay/patch-form.ts';
 import { NO_COUNTS, type TokenCounts } from './relay/token-counts.ts';
 import type { TakenOver } from './repeats/progress.ts';
 import type { Recording } from './repeats/recording.ts';
+import type { RequestTrace } from './tracing/tracing.ts';
 import type { RequestText } from './upstream/body.ts';
 
 /** What a request was admitted with. From here on it must be settled or given back. */
@@ -85,6 +86,12 @@ export class RequestContext {
   recording: Recording | null = null;
   /** What the router left that began this request and died. */
   takenOver: TakenOver | null = null;
+
+  /** Its spans, where tracing is on. */
+  trace: RequestTrace | null = null;
+  /** The scores of all candidates, as JSON, where an administrator asked for them. */
+  routeExplained: string | null = null;
+  wantsExplanation = false;
 
   status = 0;
   outcome: Outcome | null = null;

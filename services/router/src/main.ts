@@ -2,8 +2,8 @@
 import { ConfigError, type Environment, exitOnConfigError } from '@tollgate/shared/runtime/config';
 import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createLogger } from '@tollgate/shared/runtime/logger';
-import { startRouter, stopWithinMs } from './app.ts';
-import { processEnvironment, readConfig } from './config.ts';
+import { startRouter } from './app.ts';
+import { processEnvironment, readConfig, stopWithinMs } from './config.ts';
 import { ContractError } from './contract/profile.ts';
 import { LogOutput } from './log-output.ts';
 

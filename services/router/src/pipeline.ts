@@ -31,7 +31,9 @@ import { readQueueTerms } from './queue/terms.ts';
 import { ClientLeft, type DeliverParts, deliver } from './relay/deliver.ts';
 import { patchForm } from './relay/patch-form.ts';
 import { endRecording, type Repeats } from './repeats/repeats.ts';
+import { mayExplain } from './route-explain.ts';
 import type { Settlement } from './settlement/settle.ts';
+import type { Tracing } from './tracing/tracing.ts';
 
 /** One HTTP exchange, as far as the pipeline needs to know. */
 export interface Exchange {
@@ -66,6 +68,8 @@ export interface PipelineParts extends ValidateParts, MeasureParts {
   ground?: (ctx: RequestContext) => Promise<void>;
   /** Answers a repeat under an Idempotency-Key from what is kept of the first request, or lets it run as the first. */
   repeats: Repeats;
+  /** Absent where no collector is configured. */
+  tracing?: Tracing | null;
   admit: AdmitParts;
   deliver: DeliverParts;
   settlement: Pick<Settlement, 'settle'>;
@@ -80,11 +84,13 @@ export async function serve(
   parts: PipelineParts,
 ): Promise<void> {
   ctx.generation = endpoint;
+  ctx.trace = parts.tracing?.begin(ctx, exchange.header) ?? null;
   try {
     ctx.key = ctx.profile.identify(await authenticate(exchange.headers, parts.auth), exchange.header);
     checkScope(ctx.key, endpoint.scope);
     parts.checkOpen();
     ctx.queueTerms = readQueueTerms(exchange.header);
+    ctx.wantsExplanation = mayExplain(ctx.key, exchange.header);
     const body = await exchange.readJson((bytes) => {
       ctx.requestDigest = hash('sha256', bytes, 'base64url');
     });
@@ -182,5 +188,6 @@ async function close(ctx: RequestContext, exchange: Exchange, parts: PipelinePar
   if (ctx.error !== null) exchange.sendError(ctx, ctx.error);
   else if (ctx.outcome !== 'served' && ctx.outcome !== 'replayed') exchange.response.destroy();
   endRecording(ctx);
+  ctx.trace?.end(ctx);
   parts.closed(ctx);
 }

@@ -9,6 +9,7 @@ import type { Random } from '@tollgate/shared/runtime/random';
 import { type FoundWorker, isListed } from '../discovery/source.ts';
 import { learnCapacity } from '../queue/capacity.ts';
 import { OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
+import type { CandidateScore } from '../route-explain.ts';
 import { prefillMs, stepMs } from '../routing/estimates.ts';
 import { OUTLIER_DEFAULTS, sweep, withoutOutliers } from '../routing/outliers.ts';
 import { type Asked, type BookEvents, Picker, type Routed } from '../routing/picker.ts';
@@ -276,6 +277,29 @@ export class Fleet {
       workers.map(({ book }) => book),
     );
     return this.workers.get(chosen.url)!;
+  }
+
+  /** How the workers that could take the request compare now, for `x-tollgate-route-explain`. */
+  explain(request: Placed): CandidateScore[] {
+    const nowMs = this.clock.monotonicMs();
+    const scores: CandidateScore[] = [];
+    for (const worker of this.workers.values()) {
+      if (!worker.isOpen || !worker.serves(request.model, request.need)) continue;
+      const { book } = worker;
+      scores.push({
+        worker: worker.url,
+        costMs: this.picker.costMs(request, book),
+        running: book.running,
+        pendingPrefillMs: book.pendingPrefillMs,
+        hitTokens: Math.round(this.picker.hitTokens(request, book)),
+        health: book.health.read(nowMs) * book.start.factor(nowMs),
+      });
+    }
+    return scores;
+  }
+
+  get policyName(): string {
+    return this.picker.policyName;
   }
 
   /** What the request is expected to cost a worker, in tokens of uncached prompt. */

@@ -4,6 +4,7 @@ import type { LimitState } from '@tollgate/shared/domain/limits';
 import type { RequestContext } from '../context.ts';
 import type { LimitHeaderNames } from '../contract/profile.ts';
 import { PATCH_TYPES } from '../relay/patch-form.ts';
+import { EXPLAIN_HEADER } from '../route-explain.ts';
 
 export type HeaderBag = Record<string, string>;
 
@@ -27,7 +28,20 @@ export function answerHeaders(ctx: RequestContext): HeaderBag {
     headers['cache-control'] = 'no-cache, no-transform';
     headers['x-accel-buffering'] = 'no';
   } else headers['content-type'] = 'application/json';
+  const timing = serverTiming(ctx);
+  if (timing !== '') headers['server-timing'] = timing;
+  if (ctx.routeExplained !== null) headers[EXPLAIN_HEADER] = ctx.routeExplained;
   return headers;
+}
+
+/** Where the time until here went, in milliseconds (W3C Server Timing): waiting for a worker, then its first token. */
+function serverTiming({ queueMs, firstTokenMs, startedMs }: RequestContext): string {
+  const parts: string[] = [];
+  if (queueMs !== null) parts.push(`queue;dur=${queueMs.toFixed(1)}`);
+  if (queueMs !== null && firstTokenMs !== null) {
+    parts.push(`first-token;dur=${Math.max(0, firstTokenMs - startedMs - queueMs).toFixed(1)}`);
+  }
+  return parts.join(', ');
 }
 
 /** `status`: the one that the contract tells. */

@@ -34,6 +34,15 @@ test('a tool call that was cut ends with `length`', () => {
 });
 
 test.each([
+  ['without calls says tool_calls', { message: { content: '', tool_calls: [] }, finish_reason: 'tool_calls' }],
+  ["is a call in the model's own words", { message: { content: '<tool_call>{"name": "f"' }, finish_reason: 'stop' }],
+])('an answer that %s is not passed on as finished, where tools may be called', (_name, choice) => {
+  const read = readPlainAnswer(answer(choice), { ...options, hasTools: true })!;
+  expect(read.violation).toMatchObject({ keyword: 'tool_calls' });
+  if (choice.finish_reason === 'stop') expect(readPlainAnswer(answer(choice), options)!.violation).toBeNull();
+});
+
+test.each([
   ['text', Buffer.from('<html>')],
   ['JSON that is no completion', Buffer.from('{"detail":"?"}')],
   ['null', Buffer.from('null')],

@@ -5,7 +5,7 @@ import type { Violation } from '../schema-gate/validate.ts';
 import { AnswerCheck } from './answer-check.ts';
 import { type ChunkShape, cleanText } from './chunk-shape.ts';
 import { finalCounts, openAiUsage, type TokenCounts } from './token-counts.ts';
-import { judgeArguments } from './tool-arguments.ts';
+import { CALL_MARK, judgeArguments, UNREAD_CALL } from './tool-arguments.ts';
 
 export interface PlainAnswer {
   counts: TokenCounts | null;
@@ -55,7 +55,7 @@ export function readPlainAnswer(body: Buffer, { checks, shape, hasTools }: Plain
     if (choice.finish_reason === 'abort') return null;
     if (check !== null && isMisplaced(choice)) return null;
     if (choice.message?.content) choice.message.content = cleanContent(choice.message.content, hasTools, choice);
-    const judged = judge(choice, choice.index ?? i, check);
+    const judged = isUnreadCall(choice, hasTools) ? UNREAD_CALL : judge(choice, choice.index ?? i, check);
     if (typeof judged === 'object' && judged !== null) violation ??= judged;
     else if (judged !== undefined) choice.finish_reason = judged;
     finishReasons.push(choice.finish_reason ?? null);
@@ -89,6 +89,12 @@ function isMisplaced({ message, finish_reason: reason }: WireChoice): boolean {
 function cleanContent(content: string, hasTools: boolean, { finish_reason: reason }: WireChoice): string | null {
   const at = hasTools && reason === 'length' ? content.indexOf('<tool_call>') : -1;
   return at === -1 ? cleanText(content) : cleanText(content.slice(0, at)) || null;
+}
+
+/** What says that it called tools, and did not. */
+function isUnreadCall({ finish_reason: reason, message }: WireChoice, hasTools: boolean): boolean {
+  if (!hasTools || (message?.tool_calls ?? []).length > 0) return false;
+  return reason === 'tool_calls' || (reason === 'stop' && (message?.content ?? '').trimStart().startsWith(CALL_MARK));
 }
 
 /** The finish reason that is true, or why the choice must not be passed on. */

@@ -218,6 +218,15 @@ describe('a tool call in a stream', () => {
     expect(read([Buffer.from(text(10))], options).reader.finishReasons).toEqual(['length']);
   });
 
+  test.each([
+    ['without any call says tool_calls', [chunk({}, { finish_reason: 'tool_calls' })]],
+    ['wrote a call in its own words', [chunk({ content: '<tool_call>' }), chunk({}, { finish_reason: 'stop' })]],
+  ])('an answer that %s ends as invalid where tools may be called', (_name, chunks) => {
+    const reader = new StreamReader({ ...base, hasTools: true });
+    reader.push(Buffer.from(chunks.join('')));
+    expect(reader.fault).toMatchObject({ kind: 'invalid_output', violation: { keyword: 'tool_calls' } });
+  });
+
   test('a finish reason that OpenAI does not know means that the answer is not whole', () => {
     const { bytes } = read([Buffer.from(finish('repetition'))]);
     expect(bytes).toContain('"finish_reason":"length"');

@@ -24,6 +24,13 @@ export class ToolArguments {
     }
   }
 
+  /** Whether the choice has any call. */
+  has(choice: number): boolean {
+    const prefix = `${choice}:`;
+    for (const key of this.calls.keys()) if (key.startsWith(prefix)) return true;
+    return false;
+  }
+
   /**
    * Whether every call of the choice has whole arguments that its tool allows. None at all count as whole (a tool
    * without parameters) unless the output limit was reached.
@@ -40,6 +47,18 @@ export class ToolArguments {
 }
 
 const WHOLE: CallsVerdict = { kind: 'whole' };
+
+/**
+ * The model wrote a call that the worker's parser could not read (a raw control character in a string is enough): vLLM then passes
+ * the model's own words on as text, with a finish reason as if all were well (seen on 0.29 with tools that must be called).
+ */
+export const UNREAD_CALL: Violation = {
+  pointer: '',
+  keyword: 'tool_calls',
+  message: 'the model wrote a tool call that cannot be read',
+};
+/** How a call begins in the model's own words. */
+export const CALL_MARK = '<tool_call>';
 const HUGE: Violation = { pointer: '', keyword: 'number', message: 'a number is too large' };
 
 export function judgeArguments(name: string, text: string, check: AnswerCheck | null): CallsVerdict {

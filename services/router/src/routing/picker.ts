@@ -165,6 +165,15 @@ export class Picker {
     return this.policy.costMs?.(request, this.book, worker, this.nowMs()) ?? null;
   }
 
+  /** Tokens of the prompt that the worker is believed to hold. */
+  hitTokens(request: Routed, worker: WorkerBook): number {
+    return this.book.hitTokens(request)[worker.index] ?? 0;
+  }
+
+  get policyName(): string {
+    return this.policy.name;
+  }
+
   expectedOutput(request: Routed): number {
     return this.book.expectedOutput(request);
   }

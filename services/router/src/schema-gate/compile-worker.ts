@@ -20,6 +20,8 @@ export interface CompileReply {
   id: number;
   ok: boolean;
   retire: boolean;
+  /** CPU time of the thread so far. */
+  usedMs: number;
   prepared?: PreparedSchema;
   problem?: Problem;
 }
@@ -65,7 +67,7 @@ async function compiles(kind: 'schema' | 'ebnf' | 'regex', text: string): Promis
   }
 }
 
-async function prepare(ask: SchemaAsk): Promise<Omit<CompileReply, 'id' | 'retire'>> {
+async function prepare(ask: SchemaAsk): Promise<Omit<CompileReply, 'id' | 'retire' | 'usedMs'>> {
   let prepared: PreparedSchema;
   try {
     prepared = prepareSchema(ask);
@@ -81,6 +83,7 @@ async function prepare(ask: SchemaAsk): Promise<Omit<CompileReply, 'id' | 'retir
 parentPort!.on('message', async (job: CompileJob) => {
   const made = job.kind === 'prepare' ? await prepare(job.ask) : { ok: await compiles(job.kind, job.text) };
   const retire = !made.ok || (memory?.buffer.byteLength ?? 0) > RETIRE_BYTES;
-  const reply: CompileReply = { id: job.id, retire, ...made };
+  const { user, system } = process.threadCpuUsage();
+  const reply: CompileReply = { id: job.id, retire, usedMs: (user + system) / 1_000, ...made };
   parentPort!.postMessage(reply);
 });

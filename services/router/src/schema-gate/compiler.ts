@@ -23,6 +23,7 @@ export interface SchemaCompiler {
   prepare(ask: SchemaAsk): Promise<PrepareVerdict>;
 }
 
+/** Times are the thread's own CPU time: a crowded machine is no reason to refuse a schema. */
 export interface CompilerOptions {
   schemaMs: number;
   grammarMs: number;
@@ -30,6 +31,9 @@ export interface CompilerOptions {
   startMs: number;
   maxWaiting: number;
 }
+
+/** No job takes longer than so many times its limit, however little of the machine it gets. */
+const MOST_WALL = 20;
 
 export const DEFAULT_COMPILER_OPTIONS: CompilerOptions = {
   schemaMs: 1_000,
@@ -46,6 +50,14 @@ interface Waiting {
   done: (answer: CompileReply | NotDone) => void;
 }
 
+interface Current {
+  waiting: Waiting;
+  timer: NodeJS.Timeout;
+  limitMs: number;
+  /** Monotonic. */
+  untilMs: number;
+}
+
 export class GrammarCompilerPool implements SchemaCompiler {
   readonly #options: CompilerOptions;
   readonly #verdicts = new Lru<CompileVerdict>(2_000, 8_000_000);
@@ -54,7 +66,9 @@ export class GrammarCompilerPool implements SchemaCompiler {
   readonly #queue: Waiting[] = [];
   #worker: Worker | undefined;
   #warm = false;
-  #current: { waiting: Waiting; timer: NodeJS.Timeout } | undefined;
+  #current: Current | undefined;
+  /** CPU time of the thread at its last answer. */
+  #usedMs = 0;
   #nextId = 1;
   #closed = false;
 
@@ -121,16 +135,32 @@ export class GrammarCompilerPool implements SchemaCompiler {
     if (waiting === undefined) return;
     this.#worker ??= this.#start();
     const { kind } = waiting.job;
-    const limitMs = kind === 'schema' || kind === 'prepare' ? this.#options.schemaMs : this.#options.grammarMs;
-    const timer = setTimeout(() => this.#fail('too_slow'), limitMs + (this.#warm ? 0 : this.#options.startMs));
-    this.#current = { waiting, timer };
+    const ownMs = kind === 'schema' || kind === 'prepare' ? this.#options.schemaMs : this.#options.grammarMs;
+    const limitMs = ownMs + (this.#warm ? 0 : this.#options.startMs);
+    const current: Current = {
+      waiting,
+      limitMs,
+      untilMs: performance.now() + limitMs * MOST_WALL,
+      timer: setTimeout(() => void this.#look(current), limitMs),
+    };
+    this.#current = current;
     this.#worker.ref();
     this.#worker.postMessage(waiting.job);
+  }
+
+  /** A job's time may be up: ends it if it has used its CPU time, looks again later if the thread was kept waiting. */
+  async #look(current: Current): Promise<void> {
+    const usedMs = (await cpuMs(this.#worker)) - this.#usedMs;
+    if (this.#current !== current) return;
+    const leftMs = Math.min(current.limitMs - usedMs, current.untilMs - performance.now());
+    if (leftMs <= 0) this.#fail('too_slow');
+    else current.timer = setTimeout(() => void this.#look(current), Math.max(leftMs, 20));
   }
 
   #start(): Worker {
     this.started++;
     this.#warm = false;
+    this.#usedMs = 0;
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const worker = new Worker(new URL(`./compile-worker.${extension}`, import.meta.url), {
       execArgv: extension === 'ts' ? ['--conditions=tollgate-source'] : [],
@@ -146,6 +176,7 @@ export class GrammarCompilerPool implements SchemaCompiler {
   #answer(worker: Worker, reply: CompileReply): void {
     if (worker !== this.#worker || this.#current?.waiting.job.id !== reply.id) return;
     this.#warm = true;
+    this.#usedMs = reply.usedMs;
     if (reply.retire) void this.#replace();
     this.#finish(reply);
   }
@@ -173,6 +204,18 @@ export class GrammarCompilerPool implements SchemaCompiler {
     this.#worker = undefined;
     await worker?.terminate();
   }
+}
+
+/** CPU time of a thread since its start, in milliseconds; the most there is when it does not say. */
+async function cpuMs(worker: Worker | undefined): Promise<number> {
+  if (worker === undefined) return Number.POSITIVE_INFINITY;
+  const asked = worker.cpuUsage().then(
+    ({ user, system }) => (user + system) / 1_000,
+    () => Number.POSITIVE_INFINITY,
+  );
+  // A thread deep in WebAssembly may answer late; one that waits for the machine too.
+  const silent = new Promise<number>((resolve) => setTimeout(() => resolve(0), 1_000).unref());
+  return Promise.race([asked, silent]);
 }
 
 const BUSY: NotDone = { ok: false, reason: 'busy' };

@@ -18,14 +18,26 @@ export class Pools {
     this.options = options;
   }
 
-  /** Sends a generation. Time-outs are the relay's: undici's own are off. `requestId` becomes the worker's id. */
-  send(worker: string, path: string, body: string, requestId: string, sink: AnswerSink): Attempt {
+  /**
+   * Sends a generation. Time-outs are the relay's: undici's own are off. `requestId` becomes the worker's id; `traceparent`
+   * tells it of the span that it works for.
+   */
+  send(
+    worker: string,
+    path: string,
+    body: string,
+    requestId: string,
+    sink: AnswerSink,
+    traceparent: string | null = null,
+  ): Attempt {
     const attempt = new Attempt(sink);
+    const headers = ['content-type', JSON_TYPE, 'x-request-id', requestId];
+    if (traceparent !== null) headers.push('traceparent', traceparent);
     this.pool(worker).dispatch(
       {
         path,
         method: 'POST',
-        headers: ['content-type', JSON_TYPE, 'x-request-id', requestId],
+        headers,
         body,
         headersTimeout: 0,
         bodyTimeout: 0,
