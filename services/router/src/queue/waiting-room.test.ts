@@ -129,6 +129,13 @@ describe('the waiting room', () => {
     expect((await seat.ticket).worker).toBe('a0');
   });
 
+  test('who may not wait is not held for a better worker', () => {
+    open(1);
+    const hurried = seeker('a', { deadlineMs: 0 });
+    places.heldIds.add(hurried.request.id);
+    expect(isSeat(room.seat(hurried))).toBe(false);
+  });
+
   test('an answer that lost its worker goes before all others', async () => {
     open(0);
     for (let i = 0; i < 3; i++) wait(room.seat(seeker('a')));

@@ -117,7 +117,8 @@ export class WaitingRoom {
     const line = this.line(seeker.request.model);
     const nowMs = this.clock.monotonicMs();
     if (line.entries.size === 0 || seeker.lane === 'resumed') {
-      const offer = this.fleet.offer(seeker.request, seeker.excluded, true);
+      // Who may not wait takes what there is.
+      const offer = this.fleet.offer(seeker.request, seeker.excluded, seeker.deadlineMs > nowMs);
       if (offer.kind === 'taken') {
         line.queue.charge(seeker);
         return offer.ticket;
