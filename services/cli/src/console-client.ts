@@ -47,6 +47,8 @@ export interface ConsoleClient {
   rotateKey(keyId: string, overlapMs: number | undefined): Promise<RotatedKey>;
   revokeKey(keyId: string): Promise<RevokedKey>;
   getAccount(accountId: string): Promise<AccountView>;
+  /** By part of the name or e-mail. */
+  findAccounts(search: string): Promise<Page<AccountView>>;
   addCredits(
     accountId: string,
     body: { usd: string; reason: string; idempotencyKey?: string },
@@ -109,6 +111,7 @@ export function createConsoleClient({ consoleUrl, adminToken }: ConsoleAccess): 
       call('POST', `/api/keys/${id(keyId)}/rotate`, overlapMs === undefined ? {} : { overlapMs }),
     revokeKey: (keyId) => call('POST', `/api/keys/${id(keyId)}/revoke`, {}),
     getAccount: (accountId) => call('GET', `/api/accounts/${id(accountId)}`),
+    findAccounts: (search) => call('GET', `/api/accounts${queryText({ search })}`),
     addCredits: (accountId, body) => call('POST', `/api/accounts/${id(accountId)}/credits`, body),
     showCredits: (accountId) => call('GET', `/api/accounts/${id(accountId)}/credits`),
     listUsage: (accountId, query) => call('GET', `/api/accounts/${id(accountId)}/usage${queryText(query)}`),

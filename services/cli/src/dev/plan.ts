@@ -168,6 +168,10 @@ export function plans(input: PlanInput) {
           TOLLGATE_ADMIN_TOKEN: state.adminToken,
           TOLLGATE_ADMIN_EMAIL: state.adminEmail,
           TOLLGATE_ADMIN_PASSWORD: state.adminPassword,
+          // On one's own machine anybody may sign up, and webhooks go where one's own programs listen.
+          TOLLGATE_SIGN_UP: 'open',
+          TOLLGATE_SIGN_UP_CREDIT_USD: '1',
+          TOLLGATE_WEBHOOKS_PRIVATE: 'true',
           TOLLGATE_ROUTER_URL: urlOf(addresses.router),
           TOLLGATE_KEYS_ALLOW_GRAMMARS: 'true',
           TOLLGATE_FILES_DIR: home.files,
@@ -185,6 +189,9 @@ export function plans(input: PlanInput) {
           ...database,
           ...internal,
           ...digests,
+          TOLLGATE_WEBHOOKS_PRIVATE: 'true',
+          // A person looks at the charts right after the first request.
+          TOLLGATE_METERING_ROLLUP_MS: '5000',
           TOLLGATE_METERING_LISTEN: hostPort(addresses.metering),
           TOLLGATE_METERING_METRICS_LISTEN: hostPort(addresses.meteringMetrics),
           TOLLGATE_ROUTER_URL: urlOf(addresses.router),

@@ -21,11 +21,14 @@ export async function seedModels(client: ConsoleClient): Promise<void> {
   }
 }
 
-/** The demo key: the remembered one while the console still knows it, else a new one with a new account. */
+/** The demo key: the remembered one while the console still knows it, else a new one in the admin's organisation. */
 export async function seedKey(client: ConsoleClient, state: DevState): Promise<DevState> {
   if (state.apiKey && state.keyId && (await isUsable(client, state.keyId))) return state;
+  // The console made this organisation when it made the admin: what the key does shows on their home page.
+  const admins = await client.findAccounts(state.adminEmail);
   const created = await client.createKey({
     name: 'local start',
+    ...(admins.data[0] ? { accountId: admins.data[0].accountId } : {}),
     creditUsd: DEMO_CREDIT_USD,
     allowGrammars: true,
   });
