@@ -10,7 +10,15 @@ import { invalidRequest } from './errors.ts';
 import { requireService, whoOf } from './service-caller.ts';
 
 const range = { model: modelId.optional(), from: timeInput.optional(), to: timeInput.optional() };
-const requestsQuery = z.strictObject({ ...pageQuery, ...range });
+const label = z.string().min(1).max(256).optional();
+const requestsQuery = z.strictObject({
+  ...pageQuery,
+  ...range,
+  chat_id: label,
+  user: label,
+  user_id: label,
+  project_id: label,
+});
 const usageQuery = z.strictObject({ ...pageQuery, ...range, by: z.enum(['hour', 'day']).optional() });
 const nothing = z.strictObject({});
 

@@ -28,6 +28,14 @@ export interface OwnUsageQuery extends PageInput {
   to?: number | undefined;
 }
 
+export interface OwnRequestsQuery extends OwnUsageQuery {
+  /** What the client called the conversation, and its own user. */
+  chat_id?: string | undefined;
+  user?: string | undefined;
+  user_id?: string | undefined;
+  project_id?: string | undefined;
+}
+
 export class OwnUsage {
   readonly #db: Db;
   readonly #clock: Clock;
@@ -55,9 +63,10 @@ export class OwnUsage {
   }
 
   /** Finished requests, newest admission first. */
-  async requests({ accountId, keyId }: Identity, query: OwnUsageQuery) {
-    const page = await new UsageStore(this.#db).page({ ...pageRequest(query), ...rangeOf(query), accountId, keyId });
-    return listed(page, shortView);
+  async requests(who: Identity, query: OwnRequestsQuery) {
+    const { accountId, keyId } = who;
+    const filter = { ...pageRequest(query), ...rangeOf(query), ...labelsOf(who, query), accountId, keyId };
+    return listed(await new UsageStore(this.#db).page(filter), shortView);
   }
 
   /** Tokens, unit prices, ledger entries and times of one request. Throws 404 for one that is not this key's. */
@@ -72,8 +81,6 @@ export class OwnUsage {
     const signed = await new ReceiptStore(this.#db).latest(requestId);
     return {
       ...shortView(row),
-      project_id: row.projectId,
-      user_id: row.userId,
       client_request_id: row.clientRequestId,
       final: row.final,
       reasoning_tokens: row.reasoningTokens,
@@ -129,6 +136,23 @@ function listed<T>(page: Page<T>, view: (row: T) => object) {
   return { object: 'list', data: page.data.map(view), next: page.next };
 }
 
+/** Who speaks for a user and a project sees theirs alone. */
+function labelsOf({ userId, projectId }: Identity, query: OwnRequestsQuery) {
+  if (userId !== null && query.user_id !== undefined && query.user_id !== userId) throw notYours('user_id');
+  if (projectId !== null && query.project_id !== undefined && query.project_id !== projectId)
+    throw notYours('project_id');
+  const of = { user: userId ?? query.user_id, project: projectId ?? query.project_id };
+  return {
+    ...(of.user === undefined ? {} : { userId: of.user }),
+    ...(of.project === undefined ? {} : { projectId: of.project }),
+    ...(query.chat_id === undefined ? {} : { chatId: query.chat_id }),
+    ...(query.user === undefined ? {} : { endUser: query.user }),
+  };
+}
+
+const notYours = (param: string) =>
+  new AppError('endpoint_not_allowed', { param, message: 'This key speaks for another user or project.' });
+
 function rangeOf({ model, from, to }: OwnUsageQuery) {
   return {
     ...(model === undefined ? {} : { model }),
@@ -153,5 +177,11 @@ function shortView(row: UsageRow) {
     amount_nusd: String(row.amountNusd),
     admitted_at: isoTime(row.admittedAtMs),
     finished_at: isoTime(row.finishedAtMs),
+    first_token_ms: row.firstTokenMs,
+    duration_ms: row.durationMs,
+    project_id: row.projectId,
+    user_id: row.userId,
+    chat_id: row.chatId,
+    user: row.endUser,
   };
 }

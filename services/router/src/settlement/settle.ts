@@ -98,6 +98,8 @@ export class Settlement {
       clientRequestId: ctx.clientRequestId,
       ...(ctx.requestDigest === null ? {} : { requestDigest: ctx.requestDigest }),
       ...(ctx.engine === null ? {} : { engine: ctx.engine }),
+      ...(ctx.request?.labels?.chatId ? { chatId: ctx.request.labels.chatId } : {}),
+      ...(ctx.request?.labels?.user ? { endUser: ctx.request.labels.user } : {}),
     };
   }
 }

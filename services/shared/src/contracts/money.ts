@@ -111,7 +111,15 @@ export function parseUsageRecord(text: string): UsageRecord {
     clientRequestId: optionalText(field, 'clientRequestId'),
     ...(field.requestDigest === undefined ? {} : { requestDigest: requiredText(field, 'requestDigest') }),
     ...(field.engine === undefined ? {} : { engine: requiredText(field, 'engine') }),
+    ...labels(field),
   };
+}
+
+/** Only for people: what is no text is left out rather than refused with the bill. */
+function labels(field: Fields): Pick<UsageRecord, 'chatId' | 'endUser'> {
+  const chatId = typeof field.chatId === 'string' ? optionalText(field, 'chatId') : null;
+  const endUser = typeof field.endUser === 'string' ? optionalText(field, 'endUser') : null;
+  return { ...(chatId === null ? {} : { chatId }), ...(endUser === null ? {} : { endUser }) };
 }
 
 type Fields = Record<string, unknown>;

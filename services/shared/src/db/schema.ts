@@ -191,6 +191,8 @@ export interface Schema {
     first_token_ms: number | null;
     duration_ms: number;
     client_request_id: string | null;
+    chat_id: string | null;
+    end_user: string | null;
     logged_at: Generated<Date>;
     refused: Generated<boolean>;
     code: string | null;

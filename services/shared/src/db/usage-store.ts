@@ -34,12 +34,19 @@ export interface UsageRow {
   firstTokenMs: number | null;
   durationMs: number;
   clientRequestId: string | null;
+  /** What the client called the conversation and its own user. */
+  chatId: string | null;
+  endUser: string | null;
 }
 
 export interface UsageFilter extends PageRequest {
   accountId?: string;
   keyId?: string;
   model?: string;
+  projectId?: string;
+  userId?: string;
+  chatId?: string;
+  endUser?: string;
   /** Admitted at or after / before, ms since 1970. */
   fromMs?: number;
   toMs?: number;
@@ -81,6 +88,10 @@ export class UsageStore {
     if (filter.accountId !== undefined) query = query.where('account_id', '=', filter.accountId);
     if (filter.keyId !== undefined) query = query.where('key_id', '=', filter.keyId);
     if (filter.model !== undefined) query = query.where('model', '=', filter.model);
+    if (filter.projectId !== undefined) query = query.where('project_id', '=', filter.projectId);
+    if (filter.userId !== undefined) query = query.where('user_id', '=', filter.userId);
+    if (filter.chatId !== undefined) query = query.where('chat_id', '=', filter.chatId);
+    if (filter.endUser !== undefined) query = query.where('end_user', '=', filter.endUser);
     if (filter.fromMs !== undefined) query = query.where('admitted_at', '>=', new Date(filter.fromMs));
     if (filter.toMs !== undefined) query = query.where('admitted_at', '<', new Date(filter.toMs));
     // The plain bound beside the row comparison lets the planner skip whole partitions.
@@ -237,5 +248,7 @@ function view(row: Selectable<Schema['request_log']>): UsageRow {
     firstTokenMs: row.first_token_ms,
     durationMs: row.duration_ms,
     clientRequestId: row.client_request_id,
+    chatId: row.chat_id,
+    endUser: row.end_user,
   };
 }

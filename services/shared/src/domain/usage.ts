@@ -75,4 +75,7 @@ export interface UsageRecord extends Intent {
   requestDigest?: string;
   /** Engine and version that answered, such as `vllm 0.32`. */
   engine?: string;
+  /** What the client called the conversation and its own user; absent where it said nothing. */
+  chatId?: string;
+  endUser?: string;
 }
