@@ -162,7 +162,7 @@ export class TopupService {
     if (!event) throw new AppError('invalid_request', { message: 'The signature is not valid.' });
     const news = told(event);
     if (news.kind === 'nothing') return;
-    const payment = await new PaymentStore(db).locate(news.names);
+    const payment = await this.#locate(news.names);
     if (!payment) {
       logger.info({ eventId: event.id, type: event.type }, 'an event about a payment that is not ours');
       return;
@@ -183,6 +183,18 @@ export class TopupService {
     // Also for a repeat: the process that was first may have died before it did this.
     await this.#parts.credits.forgetRefusal(payment.accountId);
     if (news.kind === 'paid' && news.fromCheckout) await this.#rememberCard(payment, news.names);
+  }
+
+  /**
+   * The payment that an event is about. Its first event may be one that names only Stripe's own id (a dispute that is
+   * told before the payment): then Stripe is asked whose it is.
+   */
+  async #locate(names: PaymentNames): Promise<Payment | null> {
+    const store = new PaymentStore(this.#parts.db);
+    const found = await store.locate(names);
+    if (found || names.id !== null || names.intent === null) return found;
+    const id = await this.#stripe().paymentOf(names.intent);
+    return id === null ? null : store.locate({ id });
   }
 
   async #apply(trx: Tx, payment: Payment, news: Exclude<Told, { kind: 'nothing' }>): Promise<void> {

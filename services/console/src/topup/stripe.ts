@@ -1,4 +1,5 @@
 /** The payment provider: the few calls of Stripe's API that are needed, and the proof that an event is Stripe's. */
+import { AppError } from '@tollgate/shared/domain/errors';
 import Stripe from 'stripe';
 
 export interface StripeSettings {
@@ -57,26 +58,28 @@ export class StripeGate {
     returnUrl: string;
   }): Promise<{ session: string; url: string }> {
     const metadata = { paymentId: input.paymentId, accountId: input.accountId };
-    const session = await this.#stripe.checkout.sessions.create(
-      {
-        mode: 'payment',
-        line_items: [
-          {
-            quantity: 1,
-            price_data: { currency: 'usd', unit_amount: input.cents, product_data: { name: 'Prepaid API credit' } },
-          },
-        ],
-        client_reference_id: input.paymentId,
-        metadata,
-        // The card stays on file, so that auto-recharge can use it.
-        payment_intent_data: { metadata, setup_future_usage: 'off_session' },
-        ...(input.customerId === null
-          ? { customer_creation: 'always', ...(input.email === null ? {} : { customer_email: input.email }) }
-          : { customer: input.customerId }),
-        success_url: `${input.returnUrl}?payment=${input.paymentId}`,
-        cancel_url: `${input.returnUrl}?payment=${input.paymentId}&cancelled=1`,
-      },
-      { idempotencyKey: `checkout-${input.paymentId}` },
+    const session = await answered(
+      this.#stripe.checkout.sessions.create(
+        {
+          mode: 'payment',
+          line_items: [
+            {
+              quantity: 1,
+              price_data: { currency: 'usd', unit_amount: input.cents, product_data: { name: 'Prepaid API credit' } },
+            },
+          ],
+          client_reference_id: input.paymentId,
+          metadata,
+          // The card stays on file, so that auto-recharge can use it.
+          payment_intent_data: { metadata, setup_future_usage: 'off_session' },
+          ...(input.customerId === null
+            ? { customer_creation: 'always', ...(input.email === null ? {} : { customer_email: input.email }) }
+            : { customer: input.customerId }),
+          success_url: `${input.returnUrl}?payment=${input.paymentId}`,
+          cancel_url: `${input.returnUrl}?payment=${input.paymentId}&cancelled=1`,
+        },
+        { idempotencyKey: `checkout-${input.paymentId}` },
+      ),
     );
     if (!session.url) throw new Error('the checkout session has no address');
     return { session: session.id, url: session.url };
@@ -125,7 +128,7 @@ export class StripeGate {
 
   /** The card of a finished checkout; null when it left none. */
   async cardOf(intentId: string): Promise<CardOnFile | null> {
-    const intent = await this.#stripe.paymentIntents.retrieve(intentId, { expand: ['payment_method'] });
+    const intent = await answered(this.#stripe.paymentIntents.retrieve(intentId, { expand: ['payment_method'] }));
     const method = intent.payment_method;
     const customer = typeof intent.customer === 'string' ? intent.customer : intent.customer?.id;
     if (!method || typeof method === 'string' || !customer) return null;
@@ -137,6 +140,12 @@ export class StripeGate {
     };
   }
 
+  /** Our own id of a payment, from the provider's: events about disputes carry only that one. Null when it is not ours. */
+  async paymentOf(intentId: string): Promise<string | null> {
+    const intent = await answered(this.#stripe.paymentIntents.retrieve(intentId));
+    return intent.metadata?.paymentId ?? null;
+  }
+
   /** The event, when the signature over these very bytes is Stripe's and not older than five minutes; else null. */
   async verified(body: Buffer, signature: string): Promise<Stripe.Event | null> {
     try {
@@ -144,5 +153,19 @@ export class StripeGate {
     } catch {
       return null;
     }
+  }
+}
+
+/** A provider that does not answer is no fault of ours: 503, and whoever asked may ask again. */
+async function answered<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    // The library's own text may quote what was sent; its type says enough.
+    const { type, code } = error as { type?: string; code?: string };
+    throw new AppError('service_unavailable', {
+      message: 'The payment provider does not answer now. Retry.',
+      internal: [type, code].filter(Boolean).join(' '),
+    });
   }
 }
