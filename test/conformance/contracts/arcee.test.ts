@@ -1,7 +1,7 @@
 /** Lines 4.1 to 4.12: Arcee FM (seed 004). */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MODEL } from '../../e2e/router-kit.ts';
-import { ask, ENGINES, lastOf, startWorld, TICKET, TOOL, type World } from './kit.ts';
+import { ask, ENGINES, lastOf, startWorld, TICKET, TOOL, type World, wholeAnswer } from './kit.ts';
 
 describe.each(ENGINES)('%s', (engine) => {
   let world: World;
@@ -67,7 +67,8 @@ describe.each(ENGINES)('%s', (engine) => {
     await refused({ stop: ['1', '2', '3', '4', '5'] }, 422);
     const named = { type: 'function', function: { name: 'get_weather' } };
     for (const tool_choice of ['none', named, null]) {
-      expect((await call({ tools: [TOOL], tool_choice, max_tokens: 200 })).status).toBe(200);
+      const answer = await wholeAnswer((seed) => call({ tools: [TOOL], tool_choice, max_tokens: 300, seed }));
+      expect(answer.status).toBe(200);
     }
   });
 

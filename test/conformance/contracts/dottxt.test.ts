@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { counts } from '@tollgate/shared/testkit/counts';
 import { Ajv } from 'ajv';
 import { CATALOG_MODEL, MODEL } from '../../e2e/router-kit.ts';
-import { ask, ENGINES, firstCall, lastOf, startWorld, TICKET, TOOL, type World } from './kit.ts';
+import { ask, ENGINES, lastOf, startWorld, TICKET, TOOL, type World, wholeAnswer } from './kit.ts';
 
 describe.each(ENGINES)('%s', (engine) => {
   let world: World;
@@ -203,7 +203,10 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('0.14 tools of type function alone; arguments are a JSON string', async () => {
-    const first = await firstCall((seed) => call({ tools: [TOOL], tool_choice: 'required', max_tokens: 300, seed }));
+    const { json } = await wholeAnswer((seed) =>
+      call({ tools: [TOOL], tool_choice: 'required', max_tokens: 300, seed }),
+    );
+    const [first] = json.choices[0].message.tool_calls;
     expect(typeof first.function.arguments).toBe('string');
     expect(JSON.parse(first.function.arguments)).toHaveProperty('city');
     expect((await call({ tools: [{ type: 'retrieval' }] })).status).toBe(400);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { MODEL } from '../../e2e/router-kit.ts';
-import { ask, ENGINES, lastOf, startWorld, TOOL, type World } from './kit.ts';
+import { ask, ENGINES, lastOf, startWorld, TOOL, type World, wholeAnswer } from './kit.ts';
 
 describe.each(ENGINES)('%s', (engine) => {
   let world: World;
@@ -55,7 +55,8 @@ describe.each(ENGINES)('%s', (engine) => {
   test('2.5 tool_choice none, auto, required and named; by default none without tools, auto with', async () => {
     const named = { type: 'function', function: { name: 'get_weather' } };
     for (const tool_choice of ['none', 'auto', 'required', named]) {
-      expect((await call({ tools: [TOOL], tool_choice, max_tokens: 200 })).status).toBe(200);
+      const answer = await wholeAnswer((seed) => call({ tools: [TOOL], tool_choice, max_tokens: 300, seed }));
+      expect(answer.status).toBe(200);
       expect(lastOf(world.sent).tool_choice).toEqual(tool_choice);
     }
     await call({ tool_choice: 'auto' });
