@@ -36,7 +36,7 @@ export interface SearchScope {
 }
 
 /** Rows that one word search may touch: rare words first, so the ones left out are those that say least. */
-const MAX_POSTINGS = 4_000;
+const MAX_POSTINGS = 2_000;
 const MAX_TERMS = 16;
 /** The index finds neighbours before it knows of files and filters: some are asked for beyond what is wanted. */
 const OVERFETCH = 4;
@@ -69,7 +69,9 @@ export class ChunkSearch {
     const type = sql.raw(`vector(${scope.dimensions | 0})`);
     const wanted = Math.min(limit * (filter === null ? OVERFETCH : FILTERED_OVERFETCH), MAX_EF_SEARCH);
     return tx(this.#db, async (trx) => {
-      await sql`SELECT set_config('hnsw.ef_search', ${String(Math.max(wanted, 80))}, true)`.execute(trx);
+      // Without statistics (PGlite never gathers them) the planner would sort all vectors instead of walking the index.
+      await sql`SELECT set_config('hnsw.ef_search', ${String(Math.max(wanted, 80))}, true),
+                       set_config('enable_sort', 'off', true)`.execute(trx);
       const { rows } = await sql<Hit>`
         SELECT n.id, n.score FROM (
           SELECT id, file_id, 1 - (embedding::${type} <=> ${text}::${type}) AS score FROM retrieval.chunks
