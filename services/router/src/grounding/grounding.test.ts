@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { GroundAnswer, GroundRequest } from '@tollgate/shared/contracts/retrieval';
 import { AppError } from '@tollgate/shared/domain/errors';
+import { UNCOUNTED } from '@tollgate/shared/domain/limits';
 import { readActingKey } from '@tollgate/shared/runtime/acting-key';
 import { keyRecord } from '@tollgate/shared/testkit/key-record';
 import type { Message } from '../contract/request.ts';
@@ -138,7 +139,7 @@ describe('the step', () => {
       keyId: 'key_1',
       scopes: ['embeddings'],
       limits: { concurrency: null },
-      accountLimits: { concurrency: null },
+      accountLimits: { concurrency: UNCOUNTED },
     });
     expect(readActingKey(text, 'another token', 1_000)).toBeNull();
     expect(readActingKey(text, TOKEN, 40_000)).toBeNull();

@@ -6,6 +6,9 @@ export interface RateLimits {
   concurrency: number | null;
 }
 
+/** Concurrency of work that a service does for an account: no limit, and no place taken of those that the account has. */
+export const UNCOUNTED = -2;
+
 export const NO_LIMITS: RateLimits = { requestsPerMinute: null, tokensPerMinute: null, concurrency: null };
 
 /** The scopes an admission is checked against, in the order in which a refusal names them. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { UNCOUNTED } from '../domain/limits.ts';
 import { MAX_LEASE_NUSD } from '../domain/money.ts';
 import { limitsOf, type MoneyFixture, moneyFixture } from '../testkit/money.ts';
 import { channels } from './keys.ts';
@@ -329,6 +330,17 @@ describe('limits', () => {
     expect(
       await f.admit('e', 1n, { limits: { key: none, account: none, model: limitsOf({ concurrency: 2 }) } }),
     ).toMatchObject({ kind: 'limited', scope: 'model' });
+  });
+
+  test('what a service does for an account takes none of its places, not even when it is renewed', async () => {
+    const leaseId = await f.lease(1000n);
+    const one = limitsOf({ concurrency: 1 });
+    const acting = { limits: { key: none, account: limitsOf({ concurrency: UNCOUNTED }), model: none } };
+    for (const id of ['a', 'b']) expect(await f.admit(id, 1n, acting)).toMatchObject({ kind: 'ok' });
+    expect(await f.beat('a', leaseId, 1n)).toBe('held');
+    expect(await f.admit('c', 1n, { limits: { key: one, account: one, model: one } })).toMatchObject({ kind: 'ok' });
+    for (const id of ['a', 'b', 'c']) await f.settle(id, 1n);
+    expect(await f.totals()).toEqual([997n, 0n, 3n, 0n]);
   });
 
   test('all or nothing: what one scope refuses is charged to none, and the wait is that of the slowest', async () => {

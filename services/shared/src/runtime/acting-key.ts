@@ -7,7 +7,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { type AccountId, isId, type KeyId } from '../domain/ids.ts';
 import type { KeyRecord } from '../domain/key.ts';
-import { NO_LIMITS } from '../domain/limits.ts';
+import { NO_LIMITS, UNCOUNTED } from '../domain/limits.ts';
 
 export const ACTING_PREFIX = 'tga_';
 /** The only scope of an acting key. */
@@ -57,7 +57,7 @@ export function readActingKey(text: string, secret: string, nowMs: number): KeyR
     scopes: payload.scopes ?? [ACTING_SCOPE],
     allowGrammars: payload.allowGrammars,
     limits: NO_LIMITS,
-    accountLimits: NO_LIMITS,
+    accountLimits: { ...NO_LIMITS, concurrency: UNCOUNTED },
     modelLimits: {},
     capDayNusd: payload.capDayNusd,
     capMonthNusd: payload.capMonthNusd,

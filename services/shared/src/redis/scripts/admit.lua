@@ -106,7 +106,9 @@ redis.call('HSET', hold, 'st', 'held', 'lease', f[1], 'hist', history, 'amt', am
   'ck', limits[1].tpm >= 0 and limits[1].charge or -1, 'ca', limits[2].tpm >= 0 and limits[2].charge or -1,
   'cm', limits[3].tpm >= 0 and limits[3].charge or -1)
 redis.call('ZADD', holds, now_ms, id)
-for scope = 1, 3 do redis.call('SADD', KEYS[10 + scope], id) end
+-- Work that a service does for an account (concurrency -2) takes none of its places; heartbeats see the mark.
+if limits[2].concurrency == -2 then redis.call('HSET', hold, 'uncounted', 1)
+else for scope = 1, 3 do redis.call('SADD', KEYS[10 + scope], id) end end
 if free - amount < terms[2] and redis.call('HSETNX', need, account, 0) == 1 then
   redis.call('PUBLISH', ARGV[6], account)
 end

@@ -27,7 +27,9 @@ for beat = 1, #ARGV / 10 do
   if answers[beat] ~= 'resolved' then
     -- With every beat, not only at first: a list that was lost stands again too.
     redis.call('ZADD', KEYS[1], ARGV[a + 7], id)
-    for live = 2, 4 do redis.call('SADD', KEYS[k + live], id) end
+    if not redis.call('HGET', hold, 'uncounted') then
+      for live = 2, 4 do redis.call('SADD', KEYS[k + live], id) end
+    end
   end
 end
 return answers
