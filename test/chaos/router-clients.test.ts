@@ -117,7 +117,8 @@ describe('slow readers', () => {
   let asked = 0;
 
   beforeAll(async () => {
-    const event = `data: {"id":"x","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"${'x'.repeat(900)}"},"finish_reason":null}],"usage":{"prompt_tokens":3,"total_tokens":5,"completion_tokens":2}}\n\n`;
+    // Large events: what stands still is bytes, and a thousand floods of small ones take minutes to get there.
+    const event = `data: {"id":"x","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"${'x'.repeat(60_000)}"},"finish_reason":null}],"usage":{"prompt_tokens":3,"total_tokens":5,"completion_tokens":2}}\n\n`;
     flood = createServer((req, res) => {
       if (req.method === 'GET') {
         res.end(req.url === '/v1/models' ? JSON.stringify({ data: [{ id: MODEL, max_model_len: 32_768 }] }) : '');

@@ -5,12 +5,15 @@
  *
  * CPU time of this process per call (load from others on the machine counts little), best of several rounds.
  */
+import { readForm } from '@tollgate/router/answer-form';
+import { loadProfiles } from '@tollgate/router/contract/load-profiles';
 import { type EngineDialect, VLLM } from '@tollgate/router/schema-gate/dialect';
 import { OPENAI_RULES, SchemaGate } from '@tollgate/router/schema-gate/gate';
 import { InlineCompiler } from '@tollgate/router/schema-gate/inline-compiler';
 
 const gate = new SchemaGate({ compiler: new InlineCompiler() });
 const engine: EngineDialect = VLLM;
+const [profile] = loadProfiles({ docsBase: '/docs/errors', names: ['openai'] });
 
 /** A chat request with a schema, of about this many characters in all; the schema is about half of it. */
 function request(chars: number): string {
@@ -65,11 +68,17 @@ for (const chars of [1_000, 8_000]) {
   const loop = await cpuMicros(calls, () => undefined);
   const cost =
     (await cpuMicros(calls, (i) => gate.gate(bodies[i % bodies.length], OPENAI_RULES, engine, false))) - loop;
+  // The whole of what a request pays before admission: the contract's rules, then the gate.
+  const whole =
+    (await cpuMicros(calls, (i) => {
+      const read = profile!.parseChat(bodies[i % bodies.length]);
+      return readForm(gate, read, profile!.answers, engine, false);
+    })) - loop;
   const { validator } = await gate.gate(bodies[0], OPENAI_RULES, engine, false);
   const answer = answerTo(text);
   if (validator?.(answer) !== undefined) throw new Error('the answer should be valid');
   const check = (await cpuMicros(calls, () => validator?.(answer))) - loop;
   process.stdout.write(
-    `request of ${text.length} characters: gate ${cost.toFixed(1)} us CPU; its answer of ${answer.length} characters: check ${check.toFixed(1)} us CPU\n`,
+    `request of ${text.length} characters: gate ${cost.toFixed(1)} us CPU, with the contract's rules ${whole.toFixed(1)} us; its answer of ${answer.length} characters: check ${check.toFixed(1)} us CPU\n`,
   );
 }
