@@ -11,7 +11,7 @@ import { learnCapacity } from '../queue/capacity.ts';
 import { OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
 import type { CandidateScore } from '../route-explain.ts';
 import { prefillMs, stepMs } from '../routing/estimates.ts';
-import { OUTLIER_DEFAULTS, sweep, withoutOutliers } from '../routing/outliers.ts';
+import { OUTLIER_DEFAULTS, sweep, tempos, withoutOutliers } from '../routing/outliers.ts';
 import { type Asked, type BookEvents, Picker, type Routed } from '../routing/picker.ts';
 import type { PolicyName } from '../routing/policies/index.ts';
 import type { BookSink } from '../routing/replicas/inbox.ts';
@@ -111,7 +111,10 @@ export class Fleet {
         this.metrics.transition(worker.url, to);
         this.metrics.workerUp(worker.url, to === 'ready' || to === 'draining');
         if (to === 'gone') this.picker.forget(worker.book);
-        if (to === 'ready' && from !== 'draining') worker.book.start.begin(this.clock.monotonicMs());
+        if (to === 'ready' && from !== 'draining') {
+          worker.book.start.begin(this.clock.monotonicMs());
+          worker.conduct.reset();
+        }
         this.onRoom();
       },
       breakerChanged: (worker, from, to) => {
@@ -357,6 +360,7 @@ export class Fleet {
     const models = new Set([...this.workers.values()].flatMap((worker) => worker.models));
     for (const model of models) {
       const pool = [...this.workers.values()].filter((worker) => worker.models.includes(model));
+      for (const { worker, tempo } of tempos(pool)) worker.book.tempo = tempo;
       const members = pool.map((worker) => ({
         worker,
         conduct: worker.conduct,
@@ -406,7 +410,10 @@ export class Fleet {
   private noteGauges(worker: Worker, gauges: EngineGauges): boolean {
     const before = worker.gauges.startedS;
     const hasRestarted = before !== null && gauges.startedS !== null && before !== gauges.startedS;
-    if (hasRestarted) this.picker.forget(worker.book);
+    if (hasRestarted) {
+      this.picker.forget(worker.book);
+      worker.conduct.reset();
+    }
     worker.gauges = gauges;
     worker.polledAtMs = this.clock.nowMs();
     worker.capacity = learnCapacity(worker.capacity, gauges, worker.book.running);

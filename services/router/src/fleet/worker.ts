@@ -42,6 +42,9 @@ export interface WorkerHooks {
 
 /** Weight of one more gap between two ends. */
 const GAP_WEIGHT = 0.1;
+/** Weight of one more answer in the pace of a worker; shorter ones tell of chance. */
+const PACE_WEIGHT = 0.2;
+const LEAST_PACE_TOKENS = 8;
 
 export class Worker {
   readonly url: string;
@@ -65,6 +68,9 @@ export class Worker {
   /** What its answers have been lately, beside failures in a row. */
   readonly conduct = new Conduct();
   capacity: Capacity = UNKNOWN_CAPACITY;
+  /** Time per output token of its answers, on average, and how many answers told it. */
+  tokenMs = 0;
+  paced = 0;
   /** Time between two ends there, on average; 0 while nobody knows. */
   gapMs = 0;
   private endedMs: number | null = null;
@@ -133,10 +139,12 @@ export class Worker {
   begin({ firstToken, assumeStarted, end }: Booking): Ticket {
     this.note('sent');
     let isOpen = true;
+    let firstMs: number | null = null;
     return {
       worker: this.url,
       dialect: this.dialect,
       firstToken: () => {
+        firstMs ??= this.nowMs();
         firstToken();
         this.hooks.freed();
       },
@@ -146,10 +154,19 @@ export class Worker {
         isOpen = false;
         end(counts);
         this.note('abandoned');
+        if (counts?.final && firstMs !== null) this.notePace(this.nowMs() - firstMs, counts.completionTokens);
         this.noteEnd();
         this.hooks.freed();
       },
     };
+  }
+
+  /** A whole stream: so long from its first token to its last. */
+  private notePace(ms: number, tokens: number): void {
+    if (tokens < LEAST_PACE_TOKENS) return;
+    const tokenMs = ms / (tokens - 1);
+    this.tokenMs = this.paced === 0 ? tokenMs : this.tokenMs + PACE_WEIGHT * (tokenMs - this.tokenMs);
+    this.paced++;
   }
 
   private noteEnd(): void {

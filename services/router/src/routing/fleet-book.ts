@@ -81,6 +81,8 @@ export interface WorkerBook {
   polledKvUsage: number | null;
   readonly health: PeakEwma;
   readonly start: SlowStart;
+  /** How much slower than the others of its pool it writes: 1 = not slower. */
+  tempo: number;
 }
 
 export interface FleetBookOptions {
@@ -148,6 +150,7 @@ export class FleetBook {
       polledKvUsage: null,
       health: new PeakEwma(),
       start: new SlowStart(),
+      tempo: 1,
     };
     this.workers[index] = worker;
     this.sizeSeen();

@@ -62,6 +62,14 @@ export class Conduct {
     this.bad = 0;
   }
 
+  /** Another process answers at its address: what the one before did is forgotten. */
+  reset(): void {
+    this.good = 0;
+    this.bad = 0;
+    this.ejections = 0;
+    this.untilMs = Number.NEGATIVE_INFINITY;
+  }
+
   /** It has behaved since it came back. */
   forgive(): void {
     this.ejections = 0;
@@ -112,6 +120,26 @@ function badness(member: Member, usable: readonly Member[], nowMs: number, optio
   if (member.conduct.samples(nowMs) < options.leastSamples || member.slowness <= options.slowness) return 0;
   const others = usable.filter((other) => other !== member).map(({ slowness }) => slowness);
   return others.length > 0 && median(others) < member.slowness / 2 ? member.slowness : 0;
+}
+
+/** A worker's time per output token, as answers showed it. */
+export interface Paced {
+  readonly tokenMs: number;
+  readonly paced: number;
+}
+
+/** Answers that tell a worker's pace. */
+const LEAST_PACED = 4;
+const MOST_TEMPO = 5;
+
+/** How much slower than the others of its pool each worker writes: 1 = not slower; at most 5. */
+export function tempos<W extends Paced>(pool: readonly W[]): { worker: W; tempo: number }[] {
+  const known = pool.filter(({ paced }) => paced >= LEAST_PACED);
+  const middle = known.length < 2 ? 0 : median(known.map(({ tokenMs }) => tokenMs));
+  return pool.map((worker) => {
+    const isKnown = middle > 0 && worker.paced >= LEAST_PACED;
+    return { worker, tempo: isKnown ? Math.min(MOST_TEMPO, Math.max(1, worker.tokenMs / middle)) : 1 };
+  });
 }
 
 function median(values: number[]): number {

@@ -6,7 +6,7 @@ import type { Policy } from '../policy.ts';
 /**
  * Ours: one predicted cost in milliseconds, smallest wins (after routing notes 6.3, refitted by `npm run study`):
  *
- *   cost = ( Q x (1 + queueStall x B) + P x (1 + regretFactor x rho + ownStall x B) + decodeFactor x E[out] x D ) x health x start
+ *   cost = ( Q x (1 + queueStall x B) + P x (1 + regretFactor x rho + ownStall x B) + decodeFactor x E[out] x D ) x health x start x tempo
  *
  * Q: prefill already queued on the worker. P: prefill of this prompt's part that the worker does not hold. B: requests
  * there, all of which a prefill stalls. rho: share of prompt tokens lately computed twice; when it is high, placement
@@ -41,7 +41,7 @@ export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
       worker.pendingPrefillMs * (1 + queueStall * running) +
       own * (1 + regret + ownStall * running) +
       decodeFactor * output * (withUs + decoding * (withUs - without));
-    return ms * worker.health.read(nowMs) * worker.start.factor(nowMs);
+    return ms * worker.health.read(nowMs) * worker.start.factor(nowMs) * worker.tempo;
   };
   return {
     name: 'cost',
