@@ -45,7 +45,11 @@ export class RequestStore {
       // Spelt out so that the partial index on what was not served can be used.
       if (!filter.outcomes.includes('served')) conditions.push(sql`outcome <> 'served'`);
     }
-    if (filter.statuses) conditions.push(sql`status = ANY(${[...filter.statuses]}::int[])`);
+    if (filter.statuses) {
+      conditions.push(sql`status = ANY(${[...filter.statuses]}::int[])`);
+      // What was served was answered 200.
+      if (!filter.statuses.includes(200)) conditions.push(sql`outcome <> 'served'`);
+    }
     if (filter.codes) conditions.push(sql`code = ANY(${[...filter.codes]}::text[])`, sql`outcome <> 'served'`);
     if (filter.models) conditions.push(anyOf('model', filter.models));
     if (filter.keyIds) conditions.push(anyOf('key_id', filter.keyIds));

@@ -96,7 +96,7 @@ export class StatsStore {
       await sql`
         INSERT INTO first_token_hourly (account_id, model, hour, bucket, requests)
         SELECT r.account_id, r.model, d.hour,
-               floor(${PER_DOUBLING} * log(2, greatest(r.first_token_ms, 1)::numeric))::smallint, count(*)
+               floor(${PER_DOUBLING} * ln(greatest(r.first_token_ms, 1)::float8) / ln(2::float8))::smallint, count(*)
         FROM unnest(${hours}::timestamptz[]) AS d (hour)
         JOIN request_log r ON r.admitted_at >= d.hour AND r.admitted_at < d.hour + interval '1 hour'
         WHERE r.first_token_ms IS NOT NULL GROUP BY 1, 2, 3, 4`.execute(trx);
