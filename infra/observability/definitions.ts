@@ -229,7 +229,10 @@ export const alerts: Alert[] = [
       at: 8,
       labels: { worker: 'w' },
     },
-    quiet: { series: { 'tollgate_engine_tokens_difference{worker="w",kind="prompt",cause="foreign"}': '900x20' }, at: 8 },
+    quiet: {
+      series: { 'tollgate_engine_tokens_difference{worker="w",kind="prompt",cause="foreign"}': '900x20' },
+      at: 8,
+    },
   },
   {
     name: 'TollgateForeignTraffic',
@@ -242,7 +245,10 @@ export const alerts: Alert[] = [
       at: 8,
       labels: { worker: 'w' },
     },
-    quiet: { series: { 'tollgate_engine_tokens_difference{worker="w",kind="prompt",cause="aborted"}': '90000x20' }, at: 8 },
+    quiet: {
+      series: { 'tollgate_engine_tokens_difference{worker="w",kind="prompt",cause="aborted"}': '90000x20' },
+      at: 8,
+    },
   },
   {
     name: 'TollgateDeadLetters',
@@ -493,9 +499,7 @@ export const dashboards: Dashboard[] = [
         title: 'Counted by engines, not billed',
         about: 'Tokens of the last 24 whole hours by cause. Below 0: billed and not counted.',
         unit: 'short',
-        queries: [
-          { expr: 'sum by (kind, cause) (tollgate_engine_tokens_difference)', legend: '{{kind}} {{cause}}' },
-        ],
+        queries: [{ expr: 'sum by (kind, cause) (tollgate_engine_tokens_difference)', legend: '{{kind}} {{cause}}' }],
       },
       {
         title: 'Billed',

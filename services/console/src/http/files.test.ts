@@ -83,7 +83,7 @@ beforeEach(() => {
 const headersOf = (who: typeof alice) => ({ authorization: `Bearer ${TOKEN}`, ...identityHeaders(who) });
 const call = async (method: string, path = '', who = alice) => {
   const answer = await fetch(url + path, { method, headers: headersOf(who) });
-  return { status: answer.status, json: (await answer.json()) as Record<string, never> };
+  return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
 };
 async function upload(
   content: string,

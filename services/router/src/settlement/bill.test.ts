@@ -15,6 +15,7 @@ const ending = (outcome: Outcome, more: Partial<Ending> = {}): Ending => ({
   guessedTokens: 9,
   tokenizedPrompt: null,
   abandonedTokens: 0,
+  resumeTokens: 0,
   invalidTokens: 0,
   ...more,
 });
