@@ -138,6 +138,7 @@ describe('docker-compose.yml', () => {
       'devworker-2',
       'metering',
       'migrate',
+      'retrieval',
       'router',
     ]);
     for (const [name, service] of [...built, ['cli', compose.services.cli!] as [string, ComposeService]]) {

@@ -8,6 +8,7 @@ import { chartFiles } from '../../infra/observability/generate.ts';
 import { consoleShape } from '../../services/console/src/config.ts';
 import { devworkerShape } from '../../services/devworker/src/config.ts';
 import { meteringShape } from '../../services/metering/src/config.ts';
+import { retrievalShape } from '../../services/retrieval/src/config.ts';
 import { routerShape } from '../../services/router/src/config.ts';
 import { loadCompose, root, sampleEnv } from '../e2e/compose-file.ts';
 import {
@@ -109,6 +110,7 @@ describe('the same as docker-compose.yml', () => {
     router: routerShape,
     console: consoleShape,
     metering: meteringShape,
+    retrieval: retrievalShape,
     devworker: devworkerShape,
   };
   /** Passwords of the demo's stores, put into addresses by the kubelet. */
@@ -143,7 +145,7 @@ describe('the same as docker-compose.yml', () => {
 
   test('it starts the same images', () => {
     const tag = String(chart.appVersion);
-    for (const service of ['router', 'console', 'metering']) {
+    for (const service of ['router', 'console', 'metering', 'retrieval']) {
       expect(compose.services[service]!.image).toBe(`${at(values, 'image.repository')}/${service}:${tag}`);
       expect(templates().get(`${service}.yaml`)).toContain(`"service" "${service}"`);
     }

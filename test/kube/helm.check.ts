@@ -9,6 +9,7 @@ import { parseConfig } from '@tollgate/shared/runtime/config';
 import { consoleShape } from '../../services/console/src/config.ts';
 import { devworkerShape } from '../../services/devworker/src/config.ts';
 import { meteringShape } from '../../services/metering/src/config.ts';
+import { retrievalShape } from '../../services/retrieval/src/config.ts';
 import { routerShape, stopWithinMs } from '../../services/router/src/config.ts';
 import { chartFolder, sampleValues } from './chart-files.ts';
 import { tool, toolEnvironment } from './config.ts';
@@ -107,11 +108,12 @@ describe.each(programs)('%s', (_name, program) => {
         router: routerShape,
         console: consoleShape,
         metering: meteringShape,
+        retrieval: retrievalShape,
         devworker: devworkerShape,
       };
       for (const [name, shape] of Object.entries(services)) {
         const found = objects.filter((object) => podOf(object)?.containers[0].name === name);
-        if (name !== 'devworker') expect([name, found.length]).toEqual([name, 1]);
+        if (name !== 'devworker' && name !== 'retrieval') expect([name, found.length]).toEqual([name, 1]);
         for (const object of found) {
           const plain = environmentOf(podOf(object));
           const secrets = Object.fromEntries(Object.entries(SECRETS).filter(([each]) => each in shape));

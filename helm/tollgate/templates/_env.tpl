@@ -41,6 +41,27 @@ configuration and with docker-compose.yml.
   valueFrom: { secretKeyRef: { name: {{ .Values.auth.existingSecret }}, key: {{ .Values.auth.serviceTokenKey }} } }
 {{- end -}}
 
+{{- define "tollgate.env.sealKey" -}}
+- name: TOLLGATE_SEAL_KEY
+  valueFrom: { secretKeyRef: { name: {{ .Values.auth.existingSecret }}, key: {{ .Values.auth.sealKeyKey }}, optional: true } }
+{{- end -}}
+
+{{/* How services of one release find each other. */}}
+{{- define "tollgate.env.routerUrl" -}}
+- name: TOLLGATE_ROUTER_URL
+  value: http://{{ include "tollgate.fullname" . }}-router:{{ .Values.router.service.port }}
+{{- end -}}
+
+{{- define "tollgate.env.consoleUrl" -}}
+- name: TOLLGATE_CONSOLE_URL
+  value: http://{{ include "tollgate.fullname" . }}-console:{{ .Values.console.service.port }}
+{{- end -}}
+
+{{- define "tollgate.env.retrievalUrl" }}
+- name: TOLLGATE_RETRIEVAL_URL
+  value: {{ .Values.retrieval.enabled | ternary (printf "http://%s-retrieval:8083" (include "tollgate.fullname" .)) "" | quote }}
+{{- end -}}
+
 {{- define "tollgate.env.router" -}}
 - name: TOLLGATE_ROUTER_LISTEN
   value: ":8080"
@@ -62,6 +83,8 @@ configuration and with docker-compose.yml.
 {{ include "tollgate.env.serviceToken" . }}
 - name: TOLLGATE_METERING_URL
   value: http://{{ include "tollgate.fullname" . }}-metering:8082
+{{ include "tollgate.env.consoleUrl" . }}
+{{- include "tollgate.env.retrievalUrl" . }}
 - name: TOLLGATE_SPOOL_DIR
   value: /var/lib/tollgate/spool
 - name: TOLLGATE_SPOOL_MAX_BYTES
@@ -94,8 +117,14 @@ configuration and with docker-compose.yml.
   value: {{ join "," .Values.console.origins | quote }}
 - name: TOLLGATE_CONSOLE_DB_CONNECTIONS
   value: {{ .Values.console.dbConnections | int | quote }}
+- name: TOLLGATE_FILES_DIR
+  value: {{ .Values.console.files.enabled | ternary "/var/lib/tollgate/files" "" | quote }}
+{{ include "tollgate.env.routerUrl" . }}
+{{- include "tollgate.env.retrievalUrl" . }}
 {{ include "tollgate.env.pepper" . }}
 {{ include "tollgate.env.adminToken" . }}
+{{ include "tollgate.env.serviceToken" . }}
+{{ include "tollgate.env.sealKey" . }}
 {{- include "tollgate.env.postgres" . }}
 {{- include "tollgate.env.redis" . }}
 - name: LOG_LEVEL
@@ -116,6 +145,28 @@ configuration and with docker-compose.yml.
 {{- /* One of several that stops must not take the leases away that the others go on with. */}}
 - name: TOLLGATE_METERING_RECLAIM_ON_STOP
   value: {{ le (int .Values.metering.replicaCount) 1 | quote }}
+{{ include "tollgate.env.routerUrl" . }}
+{{ include "tollgate.env.consoleUrl" . }}
+{{ include "tollgate.env.pepper" . }}
+{{ include "tollgate.env.serviceToken" . }}
+{{ include "tollgate.env.sealKey" . }}
+{{- include "tollgate.env.postgres" . }}
+{{- include "tollgate.env.redis" . }}
+- name: LOG_LEVEL
+  value: {{ .Values.logLevel }}
+{{- end -}}
+
+{{- define "tollgate.env.retrieval" -}}
+- name: TOLLGATE_RETRIEVAL_LISTEN
+  value: ":8083"
+- name: TOLLGATE_RETRIEVAL_METRICS_LISTEN
+  value: ":9100"
+- name: TOLLGATE_EMBEDDING_MODELS
+  value: {{ join "," .Values.retrieval.embeddingModels | quote }}
+- name: TOLLGATE_RETRIEVAL_DB_CONNECTIONS
+  value: {{ .Values.retrieval.dbConnections | int | quote }}
+{{ include "tollgate.env.routerUrl" . }}
+{{ include "tollgate.env.consoleUrl" . }}
 {{ include "tollgate.env.serviceToken" . }}
 {{- include "tollgate.env.postgres" . }}
 {{- include "tollgate.env.redis" . }}

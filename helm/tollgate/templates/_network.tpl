@@ -56,3 +56,9 @@
 {{- end -}}
 {{- $ports | uniq | toJson -}}
 {{- end -}}
+
+{{/* One of our own services: (dict "root" . "component" "router" "port" 8080). */}}
+{{- define "tollgate.egress.to" -}}
+- ports: [{ port: {{ .port }}, protocol: TCP }]
+  to: [{ podSelector: { matchLabels: {{ include "tollgate.selector" (dict "root" .root "component" .component) | fromYaml | toJson }} } }]
+{{- end -}}
