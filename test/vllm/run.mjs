@@ -98,7 +98,10 @@ async function serve(folder, port, env) {
   server.once('exit', () => {
     ended = true;
   });
-  say(`starting vLLM 0.29.0 (log: ${log})`);
+  // Ctrl-C reaches this process alone: the engine is in a group of its own.
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, () => void stop(server).then(() => process.exit(130)));
+  say(`starting vLLM 0.29.0 (log: ${log}; a minute, more on a busy machine)`);
   const until = Date.now() + READY_MS;
   while (Date.now() < until && !ended) {
     const healthy = await fetch(`http://127.0.0.1:${port}/health`).then(
