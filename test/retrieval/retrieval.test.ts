@@ -232,6 +232,17 @@ describe('a grounded chat completion', () => {
     expect([status, json.error.param]).toEqual([400, 'rag_params.filters.filters[0].type']);
   });
 
+  test('is never above its quote, passages counted in', async () => {
+    const body = chatBody(facts.store, 'At how many degrees does water boil?');
+    const quoted = await world.call(key, 'POST', '/v1/quote', body);
+    expect([quoted.status, quoted.json.grounding_bytes_bound > 8_000]).toEqual([200, true]);
+    const { json } = await world.call(key, 'POST', '/v1/chat/completions', body);
+    expect(json.usage.prompt_tokens).toBeLessThanOrEqual(quoted.json.prompt_tokens_bound);
+    const { rag_params: _off, ...plain } = body;
+    const without = await world.call(key, 'POST', '/v1/quote', plain);
+    expect(without.json.prompt_tokens_bound).toBeLessThan(quoted.json.prompt_tokens_bound);
+  });
+
   test('bills embeddings and answer to the account, and both are all it pays', async () => {
     const payer = await world.key();
     const { store } = await world.filled(payer, { 'a.txt': 'Cats purr.' });

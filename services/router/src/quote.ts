@@ -10,8 +10,10 @@ import { checkScope } from './admission/authenticate.ts';
 import { promptBound } from './admission/hold-bound.ts';
 import type { RequestContext } from './context.ts';
 import { checkString, invalid, isAbsent, isObject, wrongType } from './contract/checks.ts';
+import type { ChatRequest } from './contract/request.ts';
 import type { Endpoint, EndpointName } from './endpoints/endpoint.ts';
 import { ENDPOINTS } from './endpoints/index.ts';
+import { groundingBytesBound } from './grounding/ground.ts';
 import { type MeasureParts, measure, type ValidateParts, validate } from './pipeline.ts';
 
 export interface QuoteParts extends ValidateParts, MeasureParts {
@@ -30,6 +32,9 @@ export async function quote(ctx: RequestContext, whole: unknown, parts: QuotePar
   checkScope(ctx.key!, endpoint.scope);
   const request = validate(ctx, endpoint, body, parts);
   const size = await measure(ctx, endpoint, { ...parts, canServe: () => true });
+  const groundingBytes = groundingBytesBound(request as ChatRequest);
+  size.messageBytes += groundingBytes;
+  ctx.promptBytes += groundingBytes;
   const foreseen = await foresee(ctx, size, parts.money, parts.outboxBound);
   const model = ctx.model!;
   const refused = refusalOf(foreseen, parts.canServe(request.model, endpoint));
@@ -38,6 +43,8 @@ export async function quote(ctx: RequestContext, whole: unknown, parts: QuotePar
     endpoint: endpoint.name,
     model: model.id,
     prompt_tokens_bound: promptBound(size, model),
+    /** Bytes that passages may add to the prompt; they are in the bound. The question's vector is billed by itself. */
+    ...(groundingBytes === 0 ? {} : { grounding_bytes_bound: groundingBytes }),
     output_tokens_limit: foreseen.tokens,
     choices: size.choices,
     /** The hold: no bill is ever above it. */

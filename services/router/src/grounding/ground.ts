@@ -75,6 +75,18 @@ export async function groundRequest(request: Groundable, key: KeyRecord, parts: 
   };
 }
 
+/** Titles are cut to three times 200 characters. */
+const TITLE_BYTES = 1_800;
+const RULES_BYTES = 1_000;
+/** Quotes and line ends take two bytes in JSON. */
+const ESCAPED = 2;
+
+/** The most bytes that grounding can add to the messages' JSON: for a quote, which asks nobody. */
+export function groundingBytesBound({ rag }: Pick<Groundable, 'rag'>): number {
+  if (!rag) return 0;
+  return ESCAPED * (rag.maxContextTokens * 4 + rag.topK * TITLE_BYTES + RULES_BYTES);
+}
+
 function textOf({ content }: Message): string {
   if (content === null) return '';
   return typeof content === 'string' ? content : content.map((part) => part.text).join('\n');
