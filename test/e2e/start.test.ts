@@ -254,7 +254,7 @@ describe('a local start', () => {
       });
       const before = await settledCredits(local, key.accountId);
       const pids = Object.values(marksOf(local.home)).map((mark) => mark.pid);
-      expect(pids.length).toBe(7);
+      expect(pids.length).toBe(8);
       expect(await local.stop()).toBe(0);
       expect(pids.filter(isRunning)).toEqual([]);
 
