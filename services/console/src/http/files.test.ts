@@ -20,6 +20,7 @@ import express from 'express';
 import { FileService } from '../files/service.ts';
 import { errorHandler } from './errors.ts';
 import { fileRoutes } from './files.ts';
+import { checkOrigin } from './security.ts';
 
 const TOKEN = 'a service token for tests only';
 const MAX_BYTES = 200_000;
@@ -65,6 +66,8 @@ beforeAll(async () => {
     random: systemRandom,
   });
   const app = express()
+    // Its rules are for browsers: services come by an inner name, with the Origin of whoever called the router.
+    .use(checkOrigin({ allowedHosts: ['console.example'], allowedOrigins: [] }))
     .use(fileRoutes(files, TOKEN))
     .use(errorHandler(createLogger({ service: 'test', level: 'silent' })));
   server = await listen(app);
@@ -80,7 +83,11 @@ beforeEach(() => {
   forgets = 200;
 });
 
-const headersOf = (who: typeof alice) => ({ authorization: `Bearer ${TOKEN}`, ...identityHeaders(who) });
+const headersOf = (who: typeof alice) => ({
+  authorization: `Bearer ${TOKEN}`,
+  origin: 'https://app.example',
+  ...identityHeaders(who),
+});
 const call = async (method: string, path = '', who = alice) => {
   const answer = await fetch(url + path, { method, headers: headersOf(who) });
   return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
