@@ -47,7 +47,9 @@ test('the first page loads at most 250 kB of JavaScript, gzipped', () => {
 });
 
 test('charts, editor and API viewer load only where they are shown', () => {
-  const heavy = readdirSync(join(DIST, 'assets')).filter((name) => /^(chart|json-editor|swagger-ui-es-bundle)-.*\.js$/.test(name));
+  const heavy = readdirSync(join(DIST, 'assets')).filter((name) =>
+    /^(chart|json-editor|swagger-ui-es-bundle)-.*\.js$/.test(name),
+  );
   expect(heavy).toHaveLength(3);
   const screens = Object.keys(manifest).filter((name) => /^src\/screens\/.*\.tsx$/.test(name));
   const pages = screens.filter((name) => !/chart|json-editor|fleet-strip/.test(name));

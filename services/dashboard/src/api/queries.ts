@@ -86,7 +86,7 @@ export const guideQuery = (id: string) =>
     queryKey: ['guide', id],
     staleTime: 0,
     // Until the first answer was served somebody waits for it; then nobody does.
-    refetchInterval: ({ state }) => (state.data?.steps.request ? false : 2_000),
+    refetchInterval: ({ state }) => (state.data?.firstSuccess ? false : 2_000),
     queryFn: ({ signal }) => get<GuideView>(`${account(id)}/guide`, undefined, signal),
   });
 

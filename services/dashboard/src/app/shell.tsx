@@ -14,8 +14,12 @@ import { ReauthDialog } from './reauth.tsx';
 import { useSession } from './session.tsx';
 import { flipTheme, useDark } from './theme.ts';
 
-const Palette = lazy(() => import('./palette.tsx'));
-const Help = lazy(() => import('./help.tsx'));
+const loadPalette = () => import('./palette.tsx');
+const loadHelp = () => import('./help.tsx');
+const Palette = lazy(loadPalette);
+const Help = lazy(loadHelp);
+/** Fetched soon after the first paint: whoever presses Ctrl+K types on at once. */
+const AHEAD_MS = 1_500;
 
 function NavGroup({ title, pages, onGo }: { title?: string; pages: readonly PageLink[]; onGo?: () => void }) {
   return (
@@ -163,6 +167,10 @@ export function Shell({ children }: { children: ReactNode }) {
   const openHelp = useCallback(() => setOverlay('help'), []);
   const close = useCallback(() => setOverlay(null), []);
   useFocusAfterNavigation();
+  useEffect(() => {
+    const timer = setTimeout(() => void Promise.all([loadPalette(), loadHelp()]).catch(() => undefined), AHEAD_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <div className="flex min-h-dvh">
       <a

@@ -231,7 +231,9 @@ function Routers({ data }: { data: FleetView }) {
         {data.routers.length === 0 ? <li className="text-sm text-muted">No router has written its view yet.</li> : null}
       </ul>
       <p className="mt-3 text-xs text-muted">
-        Which worker served a request stands on the request's own page, under Requests.
+        Which worker served a request stands on the request's own page. Why it was chosen: send the request with{' '}
+        <code>x-tollgate-route-explain: 1</code> and a key of the scope <code>route-explain</code>; the answer's header
+        of that name holds every candidate's score.
       </p>
     </Card>
   );
