@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { openDatabase } from '@tollgate/shared/db/client';
 import { migrate } from '@tollgate/shared/db/migrate';
 import { childEnvironment } from '@tollgate/shared/testkit/config';
@@ -10,6 +10,9 @@ import { eventually } from '@tollgate/shared/testkit/eventually';
 import { freePort } from '@tollgate/shared/testkit/ports';
 import { startPglite, type TestDatabase } from '@tollgate/shared/testkit/postgres';
 import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
+
+// Real processes on a busy machine: a test's own limit is no statement about time.
+jest.setTimeout(60_000);
 
 const MAIN = fileURLToPath(new URL('../../services/console/src/main.ts', import.meta.url));
 const TOKEN = 'admin-token-of-the-tests-only';

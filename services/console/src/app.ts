@@ -29,6 +29,7 @@ import { Projector } from './projector/projector.ts';
 import { ReceiptService } from './receipts/service.ts';
 import { allRoutes } from './routes.ts';
 import { buildServices, type PeopleSettings, type Services } from './services.ts';
+import { openStripe } from './topup/stripe.ts';
 
 /** Redis is not on this service's hot path: its commands may wait this long. */
 const REDIS_DEADLINE_MS = 2_000;
@@ -111,6 +112,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     pepper: options.keyPepper,
     allowGrammarsDefault: options.allowGrammarsDefault ?? false,
     settings: options.people ?? {},
+    stripe: options.people?.stripe ? await openStripe(options.people.stripe) : null,
     ownUrl: () => ownUrl,
   });
   const receipts = new ReceiptService(db);

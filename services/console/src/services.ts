@@ -35,7 +35,7 @@ import { RequestService } from './requests/service.ts';
 import { SettingsService } from './settings/service.ts';
 import { CodeService } from './topup/codes.ts';
 import { TopupService } from './topup/service.ts';
-import { StripeGate, type StripeSettings } from './topup/stripe.ts';
+import type { StripeGate, StripeSettings } from './topup/stripe.ts';
 import { UsageService } from './usage/service.ts';
 import { WebhookService } from './webhooks/service.ts';
 import { WorkerService } from './workers/service.ts';
@@ -74,6 +74,8 @@ export interface ServiceParts {
   logger: Logger;
   version: string;
   settings: PeopleSettings;
+  /** Null: payment by card is not set up. */
+  stripe: StripeGate | null;
   /** This console's own address, known once it listens. */
   ownUrl(): string;
 }
@@ -133,7 +135,7 @@ export function buildServices(parts: ServiceParts) {
     playground: new PlaygroundService({ keys, clock, routerUrl: given.routerUrl ?? null }),
     topup: new TopupService({
       ...{ db, clock, random, logger, credits, publicUrl },
-      stripe: given.stripe ? new StripeGate(given.stripe) : null,
+      stripe: parts.stripe,
       minNusd: given.topupMinNusd ?? 5n * USD,
       maxNusd: given.topupMaxNusd ?? 10_000n * USD,
     }),

@@ -198,7 +198,7 @@ function requestFor(route: Route) {
 test.each(routes.map((route) => [`${route.method} ${route.path}`, route] as const))(
   '%s',
   async (_name, route) => {
-    const numRuns = counts(40, 1_000);
+    const numRuns = counts(20, 1_000);
     const seen = new Map<number, number>();
     await fc.assert(
       fc.asyncProperty(requestFor(route), async ({ id: pick, other, body, query, idempotencyKey }) => {

@@ -1,6 +1,6 @@
 /** The payment provider: the few calls of Stripe's API that are needed, and the proof that an event is Stripe's. */
 import { AppError } from '@tollgate/shared/domain/errors';
-import Stripe from 'stripe';
+import type Stripe from 'stripe';
 
 export interface StripeSettings {
   secretKey: string;
@@ -27,25 +27,26 @@ export interface CardOnFile {
 
 const TIMEOUT_MS = 20_000;
 
+/** The library is large: it is loaded only where payment by card is set up. */
+export async function openStripe({ secretKey, webhookSecret, apiUrl }: StripeSettings): Promise<StripeGate> {
+  const { default: Library } = await import('stripe');
+  const url = apiUrl === undefined ? null : new URL(apiUrl);
+  const elsewhere = url && {
+    host: url.hostname,
+    port: url.port || (url.protocol === 'https:' ? 443 : 80),
+    protocol: url.protocol === 'https:' ? ('https' as const) : ('http' as const),
+  };
+  const stripe = new Library(secretKey, { timeout: TIMEOUT_MS, maxNetworkRetries: 2, telemetry: false, ...elsewhere });
+  return new StripeGate(stripe, webhookSecret);
+}
+
 export class StripeGate {
   readonly #stripe: Stripe;
   readonly #webhookSecret: string;
 
-  constructor({ secretKey, webhookSecret, apiUrl }: StripeSettings) {
-    const url = apiUrl === undefined ? null : new URL(apiUrl);
+  constructor(stripe: Stripe, webhookSecret: string) {
+    this.#stripe = stripe;
     this.#webhookSecret = webhookSecret;
-    this.#stripe = new Stripe(secretKey, {
-      timeout: TIMEOUT_MS,
-      maxNetworkRetries: 2,
-      telemetry: false,
-      ...(url
-        ? {
-            host: url.hostname,
-            port: url.port || (url.protocol === 'https:' ? 443 : 80),
-            protocol: url.protocol === 'https:' ? 'https' : 'http',
-          }
-        : {}),
-    });
   }
 
   /** A page of Stripe on which to pay. The same `paymentId` always gives the same page: a repeat opens no second one. */
@@ -115,12 +116,13 @@ export class StripeGate {
       };
     } catch (error) {
       // The card was refused: an answer, not an accident. Its code is public; its message may name the card's owner.
-      if (!(error instanceof Stripe.errors.StripeCardError)) throw error;
+      const refused = error as { type?: string; code?: string; payment_intent?: { id: string } };
+      if (refused.type !== 'StripeCardError') throw error;
       return {
-        intent: error.payment_intent?.id ?? '',
+        intent: refused.payment_intent?.id ?? '',
         state: 'failed',
         cents: 0,
-        failure: error.code ?? 'card_declined',
+        failure: refused.code ?? 'card_declined',
         receiptUrl: null,
       };
     }
