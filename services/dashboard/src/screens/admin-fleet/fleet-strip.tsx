@@ -5,6 +5,8 @@ import 'uplot/dist/uPlot.min.css';
 import type { History } from './figures.ts';
 
 const HEIGHT = 140;
+/** Seconds that the strip shows. */
+const WINDOW_S = 300;
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export default function FleetStrip({ history }: { history: History }) {
@@ -19,7 +21,11 @@ export default function FleetStrip({ history }: { history: History }) {
         height: HEIGHT,
         legend: { show: false },
         cursor: { show: false },
-        scales: { y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.15)] } },
+        scales: {
+          // A window that moves: the first points must not stretch over years.
+          x: { range: (_plot, _min, max) => [max - WINDOW_S, max] },
+          y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.15)] },
+        },
         axes: [axis, { ...axis, size: 36 }],
         series: [
           {},
@@ -39,7 +45,7 @@ export default function FleetStrip({ history }: { history: History }) {
     };
   }, []);
   useEffect(() => {
-    plot.current?.setData([history.atS, history.running, history.waiting]);
+    if (history.atS.length > 0) plot.current?.setData([history.atS, history.running, history.waiting]);
   }, [history]);
   return (
     <figure>

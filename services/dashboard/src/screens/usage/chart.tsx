@@ -52,7 +52,7 @@ export default function UsageChart({ rows, groups, measure, label, value, onPick
           minTickGap={28}
         />
         <YAxis
-          width={56}
+          width={72}
           tick={{ fill: 'var(--muted)', fontSize: 12 }}
           tickLine={false}
           axisLine={false}
