@@ -48,8 +48,10 @@ export const consoleShape = {
   TOLLGATE_ADMIN_PASSWORD: secret(z.string().min(12, 'must be at least 12 characters')).optional(),
   /** Where browsers reach this console; https makes cookies `__Host-` and Secure. */
   TOLLGATE_CONSOLE_URL: httpUrl().optional(),
-  /** Base of the routers, without /v1: for the playground and the set-up guide. */
+  /** Base of the routers as this console reaches them, without /v1: for the playground. */
   TOLLGATE_ROUTER_URL: httpUrl().optional(),
+  /** The same as clients reach them: what the dashboard shows. TOLLGATE_ROUTER_URL when absent. */
+  TOLLGATE_API_URL: httpUrl().optional(),
   /** Proxies in front of this console that may name the client's address. */
   TOLLGATE_CONSOLE_TRUSTED_PROXIES: integer(0, 10).default(0),
   /** Folder of the dashboard's build. */

@@ -64,6 +64,7 @@ function peopleOf(config: ConsoleConfig): PeopleSettings {
     sealKey: config.TOLLGATE_SEAL_KEY,
     publicUrl: trimmed(config.TOLLGATE_CONSOLE_URL),
     routerUrl: trimmed(config.TOLLGATE_ROUTER_URL),
+    apiUrl: trimmed(config.TOLLGATE_API_URL),
     signUp: config.TOLLGATE_SIGN_UP,
     signUpCreditNusd: config.TOLLGATE_SIGN_UP_CREDIT_USD,
     oidc:

@@ -46,8 +46,10 @@ export interface PeopleSettings {
   sealKey?: string | undefined;
   /** Where browsers reach this console, without a slash at the end; its own address when absent. */
   publicUrl?: string | undefined;
-  /** Base of the inference API for the playground and the guide. */
+  /** Base of the inference API as this console reaches it, for the playground. */
   routerUrl?: string | undefined;
+  /** The same as clients reach it: what people are shown; `routerUrl` when absent. */
+  apiUrl?: string | undefined;
   signUp?: 'open' | 'invite';
   signUpCreditNusd?: bigint;
   oidc?: OidcProvider | null;
@@ -108,7 +110,7 @@ export function buildServices(parts: ServiceParts) {
     oidc: oidcProvider
       ? [{ id: oidcProvider.id, name: oidcProvider.name, startUrl: `/api/auth/oidc/${oidcProvider.id}/start` }]
       : [],
-    routerUrl: given.routerUrl ?? '',
+    routerUrl: given.apiUrl ?? given.routerUrl ?? '',
     version: parts.version,
   });
   const oidc = oidcProvider
@@ -130,7 +132,7 @@ export function buildServices(parts: ServiceParts) {
     usage: new UsageService(db),
     models: new ModelService({ db, projector, clock, random }),
     workers: new WorkerService({ db, directory, projector, clock }),
-    insights: new InsightService({ db, clock, credits, requests, routerUrl: given.routerUrl ?? '' }),
+    insights: new InsightService({ db, clock, credits, requests, routerUrl: given.apiUrl ?? given.routerUrl ?? '' }),
     status: new StatusService({ db, clock, fleet }),
     playground: new PlaygroundService({ keys, clock, routerUrl: given.routerUrl ?? null }),
     topup: new TopupService({
