@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { startPglite, type TestDatabase } from '../../testkit/postgres.ts';
+import { seededRandom } from '../../testkit/seeded-random.ts';
 import { type Db, openDatabase } from '../client.ts';
 import { ChunkSearch } from './chunk-search.ts';
 import { ChunkWriter, INDEX_FROM_CHUNKS } from './chunk-writer.ts';
@@ -64,6 +65,16 @@ function along(axis: number, bend = 0): number[] {
   vector[axis] = Math.cos(bend);
   vector[(axis + 1) % DIMENSIONS] = Math.sin(bend);
   return vector;
+}
+
+/** Unit vectors in all directions: a graph over points on a few curves is no graph of a collection. */
+function scattered(count: number): number[][] {
+  const random = seededRandom(7);
+  return Array.from({ length: count }, () => {
+    const vector = Array.from({ length: DIMENSIONS }, () => random.float() + random.float() - 1);
+    const length = Math.hypot(...vector);
+    return vector.map((value) => value / length);
+  });
 }
 
 const chunk = (seq: number, text: string, embedding = along(seq % DIMENSIONS)) => ({
@@ -209,21 +220,23 @@ describe('search', () => {
   test('a collection that has grown finds the same through its own index', async () => {
     const store = await collection();
     const ref = await added(store, 'big');
+    const vectors = scattered(INDEX_FROM_CHUNKS);
     for (let seq = 0; seq < INDEX_FROM_CHUNKS; seq += 500) {
-      const batch = Array.from({ length: 500 }, (_, i) =>
-        chunk(seq + i, `word${seq + i}`, along((seq + i) % DIMENSIONS, (seq + i) / 1_700)),
-      );
+      const batch = Array.from({ length: 500 }, (_, i) => chunk(seq + i, `word${seq + i}`, vectors[seq + i]!));
       expect(await writer.append(ref, batch)).toBe('written');
     }
     await writer.complete(ref);
     expect(await writer.ensureIndex(store, DIMENSIONS)).toBe(true);
     expect(await writer.ensureIndex(store, DIMENSIONS)).toBe(false);
     await filled(store, 'small', ['needle in it'], { kind: 'x' });
-    const hits = await search.byVector(scope(store), along(3, 0.4), 10);
-    const exact = Array.from({ length: INDEX_FROM_CHUNKS }, (_, i) => i)
-      .filter((i) => i % DIMENSIONS === 3)
-      .sort((a, b) => Math.abs(a / 1_700 - 0.4) - Math.abs(b / 1_700 - 0.4));
-    const near = exact.slice(0, 10).map((i) => `word${i}`);
+    const question = along(3, 0.4);
+    const hits = await search.byVector(scope(store), question, 10);
+    const closeness = (i: number) => vectors[i]!.reduce((sum, value, axis) => sum + value * question[axis]!, 0);
+    const near = vectors
+      .map((_, i) => i)
+      .sort((a, b) => closeness(b) - closeness(a))
+      .slice(0, 10)
+      .map((i) => `word${i}`);
     const found = await textsOf(hits);
     expect(found.filter((text) => near.includes(text!)).length).toBeGreaterThanOrEqual(9);
     expect(await textsOf(await search.byWords(scope(store), 'word777', 3))).toEqual(['word777']);
