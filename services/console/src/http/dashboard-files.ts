@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import express, { type Router } from 'express';
 
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const FOREVER = 'public, max-age=31536000, immutable';
 /** Never a page: a wrong address there must say so. */

@@ -16,7 +16,9 @@ export function sparkPath(values: readonly (number | null)[]): string {
       return;
     }
     const y = HEIGHT - 2 - (max === 0 ? 0 : (value / max) * (HEIGHT - 5));
-    path += `${drawing ? 'L' : 'M'}${(index * step).toFixed(1)} ${y.toFixed(1)}`;
+    const place = `${(index * step).toFixed(1)} ${y.toFixed(1)}`;
+    // A point without neighbours is a dot, not nothing.
+    path += drawing ? `L${place}` : `M${place}h0`;
     drawing = true;
   });
   return path;
