@@ -45,7 +45,7 @@ describe('a breaker', () => {
     const worker = new Worker(spec, book, policy, hooks, () => nowMs);
     for (let i = 0; i < 3; i++) worker.note('failed');
     nowMs = 2_000;
-    const ticket = worker.begin({ firstToken() {}, assumeStarted() {}, end() {} });
+    const ticket = worker.begin({ firstToken() {}, assumeStarted() {}, end() {} }, 'interactive', { promptTokens: 1 });
     expect(worker.snapshot().breakerOpen).toBe(true);
     ticket.end(null);
     expect(worker.snapshot().breakerOpen).toBe(false);
@@ -64,7 +64,7 @@ test("a worker's counters return to 0, however often and in whatever order a req
   const begin = (id: string, promptBytes: number) => {
     const text = { tools: null, messages: '[]' };
     const asked = { id, model: 'm', accountId: 'acct_a', text, promptBytes, maxOutputTokens: 10, salt: 's' };
-    return worker.begin(picker.dispatch(picker.route(asked, false), worker.book));
+    return worker.begin(picker.dispatch(picker.route(asked, false), worker.book), 'interactive', { promptTokens: 1 });
   };
   const [a, b] = [begin('a', 400), begin('b', 200)];
   expect(worker.snapshot()).toMatchObject({ running: 2, waiting: 2, pendingPrefillTokens: 150 });

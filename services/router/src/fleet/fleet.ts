@@ -9,6 +9,7 @@ import type { Random } from '@tollgate/shared/runtime/random';
 import { type FoundWorker, isListed } from '../discovery/source.ts';
 import { learnCapacity } from '../queue/capacity.ts';
 import { OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
+import type { Claim } from '../queue/idle-room.ts';
 import type { CandidateScore } from '../route-explain.ts';
 import { prefillMs, stepMs } from '../routing/estimates.ts';
 import { OUTLIER_DEFAULTS, sweep, tempos, withoutOutliers } from '../routing/outliers.ts';
@@ -237,9 +238,9 @@ export class Fleet {
 
   /**
    * Chooses a worker and books the request there. `excluded` have failed it already. Where the one that suits it best is
-   * full and `mayHold`, another is taken only if that is cheaper than to wait.
+   * full and `mayHold`, another is taken only if that is cheaper than to wait. Batch is never held.
    */
-  offer(request: Placed, excluded: readonly string[], mayHold: boolean): Offer {
+  offer(request: Placed, excluded: readonly string[], mayHold: boolean, claim: Claim = 'interactive'): Offer {
     const available: Worker[] = [];
     let pool = 0;
     for (const worker of this.workers.values()) {
@@ -251,10 +252,12 @@ export class Fleet {
     const candidates = withoutOutliers(available, pool, this.clock.monotonicMs());
     // With one worker the prompt was not hashed: what of it is cached there is not known.
     const prefillMs = pool > 1 ? FULL_PREFILL_MS : null;
-    const open = candidates.filter((worker) => !worker.isFull(prefillMs));
+    const hasRoom = (worker: Worker) => claim !== 'batch' || worker.hasIdleRoom(request.promptTokens);
+    const open = candidates.filter((worker) => !worker.isFull(prefillMs) && hasRoom(worker));
     if (open.length === 0) return FULL;
-    const chosen = this.choose(request, candidates, open, mayHold);
-    return chosen === null ? HELD : { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(request, chosen.book)) };
+    const chosen = this.choose(request, candidates, open, mayHold && claim !== 'batch');
+    if (chosen === null) return HELD;
+    return { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(request, chosen.book), claim, request) };
   }
 
   /** One of `open`; null: a full one of `candidates` is worth waiting for. */

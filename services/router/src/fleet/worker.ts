@@ -1,9 +1,10 @@
 /** One worker as this router knows it: life cycle, breaker, and counters of what was sent there and has not ended. */
 import type { Engine, WorkerCounters, WorkerSnapshot, WorkerState } from '@tollgate/shared/domain/worker';
 import { type Capacity, isFull, UNKNOWN_CAPACITY } from '../queue/capacity.ts';
+import { type Claim, hasIdleRoom } from '../queue/idle-room.ts';
 import type { WorkerBook } from '../routing/fleet-book.ts';
 import { Conduct } from '../routing/outliers.ts';
-import type { Booking, ClosingCounts } from '../routing/picker.ts';
+import type { Booking, ClosingCounts, Routed } from '../routing/picker.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import { type Breaker, type BreakerEvent, type BreakerPolicy, CLOSED, isOpen, step } from './breaker.ts';
 import { dialectOf } from './identity.ts';
@@ -74,6 +75,8 @@ export class Worker {
   /** Time between two ends there, on average; 0 while nobody knows. */
   gapMs = 0;
   private endedMs: number | null = null;
+  /** Batch requests of this router there. */
+  private readonly batch = { running: 0, heldTokens: 0 };
 
   readonly maxConcurrency: number | null;
   private readonly policy: BreakerPolicy;
@@ -127,6 +130,11 @@ export class Worker {
     return prefillMs !== null && book.running > 0 && book.pendingPrefillMs >= prefillMs;
   }
 
+  /** Whether a batch request with a prompt of so many tokens may start here without an interactive one noticing. */
+  hasIdleRoom(promptTokens: number): boolean {
+    return hasIdleRoom(this.book, this.batch, promptTokens);
+  }
+
   /** The only way a worker's state changes: counted and logged in one place. */
   transition(to: WorkerState, why: string): void {
     if (this.state === to) return;
@@ -136,8 +144,14 @@ export class Worker {
   }
 
   /** The ticket of a request that is booked and about to be sent. */
-  begin({ firstToken, assumeStarted, end }: Booking): Ticket {
+  begin(
+    { firstToken, assumeStarted, end }: Booking,
+    claim: Claim,
+    { promptTokens }: Pick<Routed, 'promptTokens'>,
+  ): Ticket {
+    const batchTokens = claim === 'interactive' ? null : promptTokens;
     this.note('sent');
+    this.countBatch(1, batchTokens);
     let isOpen = true;
     let firstMs: number | null = null;
     return {
@@ -153,6 +167,7 @@ export class Worker {
         if (!isOpen) return;
         isOpen = false;
         end(counts);
+        this.countBatch(-1, batchTokens);
         this.note('abandoned');
         if (counts?.final && firstMs !== null) this.notePace(this.nowMs() - firstMs, counts.completionTokens);
         this.noteEnd();
@@ -167,6 +182,12 @@ export class Worker {
     const tokenMs = ms / (tokens - 1);
     this.tokenMs = this.paced === 0 ? tokenMs : this.tokenMs + PACE_WEIGHT * (tokenMs - this.tokenMs);
     this.paced++;
+  }
+
+  private countBatch(step: 1 | -1, promptTokens: number | null): void {
+    if (promptTokens === null) return;
+    this.batch.running += step;
+    this.batch.heldTokens += step * promptTokens;
   }
 
   private noteEnd(): void {

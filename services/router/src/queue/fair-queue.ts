@@ -52,6 +52,7 @@ export class FairQueue<T extends Waiting> {
   /** Where the request that was served last started. */
   private virtual = 0;
   private count = 0;
+  private batchCount = 0;
 
   constructor(batchPatienceMs: number) {
     this.batchPatienceMs = batchPatienceMs;
@@ -65,11 +66,22 @@ export class FairQueue<T extends Waiting> {
     return this.flows.get(account)?.waiting ?? 0;
   }
 
+  /** Entries of the lanes before batch, over all accounts and of one. Batch waits apart: it takes nobody's place. */
+  get sizeBeforeBatch(): number {
+    return this.count - this.batchCount;
+  }
+
+  sizeBeforeBatchOf(account: string): number {
+    const flow = this.flows.get(account);
+    return flow === undefined ? 0 : flow.waiting - flow.lanes[2].length;
+  }
+
   push(entry: T): void {
     const flow = this.flow(entry.account);
     flow.lanes[RANK[entry.lane]].push(entry);
     flow.waiting++;
     this.count++;
+    if (entry.lane === 'batch') this.batchCount++;
   }
 
   /** Takes an entry out of the line; false when it is not in it. Costs its account nothing. */
@@ -81,6 +93,7 @@ export class FairQueue<T extends Waiting> {
     lane!.splice(at, 1);
     flow.waiting--;
     this.count--;
+    if (entry.lane === 'batch') this.batchCount--;
     return true;
   }
 
@@ -121,14 +134,15 @@ export class FairQueue<T extends Waiting> {
     return bound;
   }
 
-  /** How many stand before one more of this account, about: the others get in what their weights give them. */
+  /** How many stand before one more of this account, about: the others get in what their weights give them. Without batch. */
   ahead(account: string, weight: number): number {
-    const own = this.sizeOf(account);
+    const own = this.sizeBeforeBatchOf(account);
     let ahead = own;
     for (const [name, flow] of this.flows) {
-      if (name === account || flow.waiting === 0) continue;
-      const other = flow.lanes[0][0] ?? flow.lanes[1][0] ?? flow.lanes[2][0]!;
-      ahead += Math.min(flow.waiting, Math.ceil(((own + 1) * other.weight) / Math.max(LEAST_WEIGHT, weight)));
+      const other = flow.lanes[0][0] ?? flow.lanes[1][0];
+      if (name === account || other === undefined) continue;
+      const waiting = flow.waiting - flow.lanes[2].length;
+      ahead += Math.min(waiting, Math.ceil(((own + 1) * other.weight) / Math.max(LEAST_WEIGHT, weight)));
     }
     return ahead;
   }

@@ -5,6 +5,7 @@ import { type FakeClock, fakeClock } from '@tollgate/shared/testkit/fake-clock';
 import fc from 'fast-check';
 import type { Offer, Placed } from '../fleet/fleet.ts';
 import type { Ticket } from '../fleet/worker.ts';
+import type { Claim } from './idle-room.ts';
 import { readQueueTerms } from './terms.ts';
 import { type Place, type Rejection, type Seat, type Seeker, WaitingRoom } from './waiting-room.ts';
 
@@ -14,6 +15,8 @@ const OPTIONS = { maxDepth: 20, maxDepthPerAccount: 8, batchPatienceMs: 60_000, 
 class Places {
   free: number;
   isThere = true;
+  /** What is free is idle: batch may have it. */
+  isIdle = true;
   heldIds = new Set<string>();
   readonly given: string[] = [];
 
@@ -21,9 +24,9 @@ class Places {
     this.free = free;
   }
 
-  offer(request: Placed, _excluded: readonly string[], mayHold: boolean): Offer {
+  offer(request: Placed, _excluded: readonly string[], mayHold: boolean, claim: Claim): Offer {
     if (!this.isThere) return { kind: 'none' };
-    if (this.free === 0) return { kind: 'full' };
+    if (this.free === 0 || (claim === 'batch' && !this.isIdle)) return { kind: 'full' };
     if (mayHold && this.heldIds.has(request.id)) return { kind: 'held' };
     this.free--;
     this.given.push(request.id);
@@ -87,6 +90,45 @@ const codeOf = async (work: () => unknown): Promise<unknown> => {
   }
   return 'no error';
 };
+
+describe('batch and idle room', () => {
+  test('an interactive request passes all batch requests that wait for idle room, however many', async () => {
+    open(3, { maxDepth: 4, maxDepthPerAccount: 4 });
+    places.isIdle = false;
+    for (let i = 0; i < 4; i++) wait(room.seat(seeker('a', { lane: 'batch' })));
+    expect(await codeOf(() => room.seat(seeker('a', { lane: 'batch' })))).toEqual(['queue_full', 'full', 2_000]);
+    // At once, of the same account, and while the fleet is full into a line of its own length.
+    for (let i = 0; i < 3; i++) expect(isSeat(room.seat(seeker('a')))).toBe(false);
+    for (let i = 0; i < 4; i++) wait(room.seat(seeker('a')));
+    expect(rejected).toEqual(['full']);
+    places.given.length = 0;
+    await free(4);
+    expect(places.given).toHaveLength(4);
+    expect(room.size).toBe(4);
+  });
+
+  test('batch gets idle room when there is some, and any room once it has waited long enough', async () => {
+    open(2);
+    places.isIdle = false;
+    const [first, second] = ['a', 'b'].map((account) =>
+      wait(room.seat(seeker(account, { lane: 'batch', deadlineMs: Number.POSITIVE_INFINITY }))),
+    );
+    room.check(clock.monotonicMs());
+    expect(room.size).toBe(2);
+    places.isIdle = true;
+    places.free = 1;
+    await free(0);
+    expect((await first!.ticket).worker).toBe('a0');
+    places.isIdle = false;
+    places.free = 1;
+    await clock.advance(OPTIONS.batchPatienceMs - 1);
+    room.check(clock.monotonicMs());
+    expect(room.size).toBe(1);
+    await clock.advance(1);
+    room.check(clock.monotonicMs());
+    expect((await second!.ticket).worker).toBe('b1');
+  });
+});
 
 describe('the waiting room', () => {
   test('gives a free worker at once, and the next one to whoever waits, in fair order', async () => {

@@ -10,6 +10,7 @@ import type { Offer, Placed } from '../fleet/fleet.ts';
 import type { Ticket } from '../fleet/worker.ts';
 import { DrainRate } from './drain-rate.ts';
 import { FairQueue, type Lane, type Waiting } from './fair-queue.ts';
+import type { Claim } from './idle-room.ts';
 
 export interface RoomOptions {
   /** Requests that may wait for one model, and of one account among them. */
@@ -31,8 +32,8 @@ export interface RoomMetrics {
 
 /** What the line asks of the fleet. */
 export interface RoomFleet {
-  /** Takes a worker with room; `mayHold`: a full one may be worth waiting for. */
-  offer(request: Placed, excluded: readonly string[], mayHold: boolean): Offer;
+  /** Takes a worker with room; `mayHold`: a full one may be worth waiting for. To `batch` only idle room is room. */
+  offer(request: Placed, excluded: readonly string[], mayHold: boolean, claim: Claim): Offer;
 }
 
 export interface Place {
@@ -116,9 +117,12 @@ export class WaitingRoom {
   seat(seeker: Seeker): Ticket | Seat {
     const line = this.line(seeker.request.model);
     const nowMs = this.clock.monotonicMs();
-    if (line.entries.size === 0 || seeker.lane === 'resumed') {
+    // Batch that waits for idle room does not stand before the others.
+    const others = seeker.lane === 'batch' ? line.entries.size : line.queue.sizeBeforeBatch;
+    if (others === 0 || seeker.lane === 'resumed') {
       // Who may not wait takes what there is.
-      const offer = this.fleet.offer(seeker.request, seeker.excluded, seeker.deadlineMs > nowMs);
+      const mayHold = seeker.deadlineMs > nowMs;
+      const offer = this.fleet.offer(seeker.request, seeker.excluded, mayHold, this.claimOf(seeker, 0));
       if (offer.kind === 'taken') {
         line.queue.charge(seeker);
         return offer.ticket;
@@ -170,11 +174,13 @@ export class WaitingRoom {
   private checkRoom(line: Line, seeker: Seeker, nowMs: number): void {
     if (seeker.lane === 'resumed') return;
     const { maxDepth, maxDepthPerAccount } = this.options;
-    if (line.entries.size >= maxDepth) throw this.refuse(line, 'full', nowMs);
-    if (line.queue.sizeOf(seeker.account) >= maxDepthPerAccount) throw this.refuse(line, 'account_full', nowMs);
+    const isBatch = seeker.lane === 'batch';
+    const waiting = isBatch ? line.entries.size : line.queue.sizeBeforeBatch;
+    if (waiting >= maxDepth) throw this.refuse(line, 'full', nowMs);
+    const own = isBatch ? line.queue.sizeOf(seeker.account) : line.queue.sizeBeforeBatchOf(seeker.account);
+    if (own >= maxDepthPerAccount) throw this.refuse(line, 'account_full', nowMs);
     if (seeker.deadlineMs <= nowMs) throw this.refuse(line, 'deadline', nowMs);
-    const ahead = line.queue.ahead(seeker.account, seeker.weight);
-    const waitMs = seeker.lane === 'batch' ? null : line.rate.waitMs(ahead + 1, nowMs);
+    const waitMs = isBatch ? null : line.rate.waitMs(line.queue.ahead(seeker.account, seeker.weight) + 1, nowMs);
     if (waitMs !== null && nowMs + waitMs > seeker.deadlineMs) throw this.refuse(line, 'deadline', nowMs, waitMs);
   }
 
@@ -220,11 +226,12 @@ export class WaitingRoom {
     const bind = (entry: Entry): boolean | 'stop' => {
       const { seeker, sinceMs, lane } = entry;
       const mayHold = nowMs - sinceMs < this.options.maxHoldMs;
-      const offer = this.fleet.offer(seeker.request, seeker.excluded, mayHold);
+      const offer = this.fleet.offer(seeker.request, seeker.excluded, mayHold, this.claimOf(seeker, nowMs - sinceMs));
       if (offer.kind === 'taken') {
         line.entries.delete(entry);
         this.waiting--;
-        line.rate.note(nowMs);
+        // How fast batch gets idle room tells nothing of how soon a place frees for the others.
+        if (lane !== 'batch') line.rate.note(nowMs);
         this.metrics.queueDepth(line.model, line.entries.size);
         this.metrics.queueWaited(line.model, lane, nowMs - sinceMs);
         entry.resolve(offer.ticket);
@@ -236,9 +243,17 @@ export class WaitingRoom {
     line.queue.serve(bind, nowMs, LOOK_AHEAD);
   }
 
+  /** Batch takes idle room only, unless it has waited too long. */
+  private claimOf({ lane }: Seeker, waitedMs: number): Claim {
+    if (lane !== 'batch') return 'interactive';
+    return waitedMs < this.options.batchPatienceMs ? 'batch' : 'late_batch';
+  }
+
   private expire(line: Line, entry: Entry, nowMs: number): void {
     if (!this.drop(line, entry)) return;
-    const isThere = this.fleet.offer(entry.seeker.request, entry.seeker.excluded, false);
+    const { seeker, sinceMs } = entry;
+    const claim = this.claimOf(seeker, nowMs - sinceMs);
+    const isThere = this.fleet.offer(seeker.request, seeker.excluded, false, claim);
     if (isThere.kind === 'taken') {
       // Room came in this very moment.
       entry.resolve(isThere.ticket);
