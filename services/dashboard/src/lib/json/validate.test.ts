@@ -99,7 +99,7 @@ describe('checking a document against a schema', () => {
         const text = JSON.stringify(value);
         expect(problems(text, made).length === 0).toBe(ajv.validate(made, JSON.parse(text)));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });
