@@ -221,6 +221,8 @@ export const hello = (more: Record<string, unknown> = {}) => ({
 export function eventuallyQuiet(router: RunningRouter): Promise<true> {
   return eventually('all counters are back at 0', () => {
     const { running, queued, heldBeats, pendingVoids, workers } = router.counters();
-    return running === 0 && queued === 0 && heldBeats === 0 && pendingVoids === 0 && workers.every((count) => count === 0);
+    return (
+      running === 0 && queued === 0 && heldBeats === 0 && pendingVoids === 0 && workers.every((count) => count === 0)
+    );
   });
 }

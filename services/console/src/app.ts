@@ -22,11 +22,10 @@ import { fileRoutes } from './http/files.ts';
 import { openRoutes } from './http/open-routes.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { ownUsageRoutes } from './http/own-usage.ts';
-import { keySetRoute, receiptRoutes } from './http/receipts.ts';
+import { keySetRoute } from './http/receipts.ts';
 import { createServerApp } from './http/server.ts';
 import { OwnUsage } from './internal/own-usage.ts';
 import { Projector } from './projector/projector.ts';
-import { ReceiptService } from './receipts/service.ts';
 import { allRoutes } from './routes.ts';
 import { buildServices, type PeopleSettings, type Services } from './services.ts';
 import { openStripe } from './topup/stripe.ts';
@@ -115,8 +114,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
     stripe: options.people?.stripe ? await openStripe(options.people.stripe) : null,
     ownUrl: () => ownUrl,
   });
-  const receipts = new ReceiptService(db);
-  const routes = [...allRoutes(services), ...receiptRoutes(receipts)];
+  const routes = allRoutes(services);
   const { files: fileSettings } = options;
   const files = fileSettings && startFiles(fileSettings, { db, lifecycle, logger, clock, random });
   const unready = () => whyUnready(lifecycle, projector, db);
@@ -126,7 +124,7 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
       openApi: openApiDocument(routes, VERSION),
       unready,
       services: [
-        keySetRoute(receipts),
+        keySetRoute(services.receipts),
         ...(files ? [fileRoutes(files, fileSettings!.serviceToken)] : []),
         ...(options.serviceToken ? [ownUsageRoutes(new OwnUsage(db, clock), options.serviceToken)] : []),
       ],

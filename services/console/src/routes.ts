@@ -8,6 +8,7 @@ import { modelRoutes } from './http/models.ts';
 import { organisationRoutes } from './http/organisations.ts';
 import { platformRoutes } from './http/platform.ts';
 import { priceRoutes } from './http/prices.ts';
+import { receiptRoutes } from './http/receipts.ts';
 import type { Route } from './http/route.ts';
 import { topupRoutes } from './http/topup.ts';
 import { usageRoutes } from './http/usage.ts';
@@ -28,6 +29,7 @@ export function allRoutes(services: Services): Route[] {
     ...topupRoutes(services.topup, services.codes),
     ...usageRoutes(services.usage),
     ...ledgerRoutes(services.credits),
+    ...receiptRoutes(services.receipts),
     ...webhookRoutes(services.webhooks),
     ...modelRoutes(services.models),
     ...priceRoutes(services.models),

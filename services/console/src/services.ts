@@ -31,6 +31,7 @@ import { OrganisationService } from './organisations/service.ts';
 import { PlatformService } from './platform/service.ts';
 import { PlaygroundService } from './playground/service.ts';
 import type { Projector } from './projector/projector.ts';
+import { ReceiptService } from './receipts/service.ts';
 import { RequestService } from './requests/service.ts';
 import { SettingsService } from './settings/service.ts';
 import { CodeService } from './topup/codes.ts';
@@ -130,6 +131,7 @@ export function buildServices(parts: ServiceParts) {
     self: new SelfService({ db, clock, passwords, sessions, secondFactor, signIn, keys }),
     organisations: new OrganisationService({ db, clock, random, outbox, signIn, settings, publicUrl }),
     usage: new UsageService(db),
+    receipts: new ReceiptService(db),
     models: new ModelService({ db, projector, clock, random }),
     workers: new WorkerService({ db, directory, projector, clock }),
     insights: new InsightService({ db, clock, credits, requests, routerUrl: given.apiUrl ?? given.routerUrl ?? '' }),
