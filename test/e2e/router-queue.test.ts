@@ -180,6 +180,23 @@ describe('while all workers are full', () => {
   );
 
   test(
+    'work that is in no hurry may wait longer than the longest wait of the others',
+    async () => {
+      const router = await narrow({ TOLLGATE_QUEUE_MAX_MS: '100' });
+      const { done: busy } = await occupy(router, 600);
+      const [hurried, patient] = await Promise.all([
+        chat(router, small.text, hello()),
+        chat(router, small.text, hello(), { 'x-tollgate-priority': 'batch' }),
+      ]);
+      expect([hurried.status, hurried.json.error.code]).toEqual([503, 'queue_full']);
+      expect(patient.status).toBe(200);
+      await busy;
+      await router.stop();
+    },
+    PATIENCE_MS,
+  );
+
+  test(
     'a long wait gets its 200 early; the refusal is then told inside',
     async () => {
       const router = await narrow({ TOLLGATE_EARLY_ANSWER_MS: '100', TOLLGATE_QUEUE_MAX_MS: '1500' });

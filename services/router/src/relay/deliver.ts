@@ -89,6 +89,8 @@ export class ClientLeft extends Error {
 
 /** Before the first byte: one, and one more. */
 const MAX_ATTEMPTS = 2;
+/** A batch's line waits for idle room: long enough to become late and take any (`batchPatienceMs`). */
+const BATCH_QUEUE_MS = 180_000;
 /** A second try and an answer that goes on wait for a worker with room so long. */
 const MAX_REQUEUE_MS = 10_000;
 
@@ -226,7 +228,8 @@ class Delivery implements PlaceListener {
   private seekerOf(placed: Placed): Seeker {
     const { ctx, parts, terms } = this;
     const { maxQueueMs, lane } = ctx.queueTerms;
-    const waitMs = Math.min(terms.maxQueueMs, maxQueueMs ?? terms.maxQueueMs);
+    const mostMs = lane === 'batch' ? Math.max(terms.maxQueueMs, BATCH_QUEUE_MS) : terms.maxQueueMs;
+    const waitMs = Math.min(mostMs, maxQueueMs ?? mostMs);
     return {
       request: placed,
       account: this.admission.intent.accountId,
