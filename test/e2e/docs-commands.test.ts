@@ -21,6 +21,8 @@ const ELSEWHERE: Record<string, string> = {
   'docs/how-to/backup-restore.md': 'a Postgres server with its tools; the losses it names: test/chaos',
   'docs/how-to/redis-failover-drill.md':
     'a Redis with a replica: test/chaos/lease-machine, test/chaos/router-redis-loss',
+  'docs/how-to/change-the-dashboard.md':
+    'its commands build and watch: test/e2e/dashboard-build, test/e2e/dashboard-story',
   'docs/how-to/scale-out.md': 'nothing to run',
   'docs/how-to/multi-region.md': 'nothing to run',
 };

@@ -142,10 +142,10 @@ describe('refused before anything is charged', () => {
     });
   });
 
-  test('a schema together with tools that the model is free to call', async () => {
+  test('a choice or a grammar together with tools that the model is free to call', async () => {
     const tools = [{ type: 'function', function: { name: 'go', parameters: SCHEMA } }];
-    expect(await refuse({ response_format: form(), tools })).toMatchObject({
-      param: expect.stringMatching(/^response_format/),
+    expect(await refuse({ guided_choice: ['red', 'blue'], tools }, trusted)).toMatchObject({
+      param: expect.stringMatching(/^guided_choice/),
     });
     const document = await ask('vllm', { response_format: form(), tools, tool_choice: 'none' });
     expect(JSON.parse(contentOf(document))).toEqual(DOCUMENT);

@@ -306,12 +306,14 @@ class Delivery implements PlaceListener {
 
   /** It has been admitted and has waited before: ahead of those that have not begun. */
   private seekerAgain(): Seeker {
+    // A worker that is not to blame (a document broke its schema) may have another try, and may be the only one.
+    const failed = this.failure !== null && blamesWorker(this.failure) ? this.ticket : null;
     return {
       ...this.seeker,
       listener: null,
       lane: 'resumed',
       work: 0,
-      excluded: this.ticket === null ? [] : [this.ticket.worker],
+      excluded: failed === null ? [] : [failed.worker],
       deadlineMs: this.parts.clock.monotonicMs() + MAX_REQUEUE_MS,
       waitsForWorker: false,
     };
