@@ -92,7 +92,9 @@ export function decideCredit(view: CreditView, demand: CreditDemand): CreditDeci
   }
   // Taken back from the lease and not booked yet: it arrives by itself.
   if (wantedNusd <= spendableNusd + inTransitNusd) return wait;
-  return wantedNusd <= spendableNusd + inTransitNusd + heldNusd ? { kind: 'in_use' } : { kind: 'unavailable' };
+  if (wantedNusd > spendableNusd + inTransitNusd + heldNusd) return { kind: 'unavailable' };
+  // Holds are in its way, and so is a quarantine that alone would pay it: a lease that was replaced is released in a moment.
+  return wantedNusd <= credit.totalNusd - heldNusd ? { kind: 'wait' } : { kind: 'in_use' };
 }
 
 /** The smallest output limit per choice that may stand in for the one asked for. */
