@@ -2,11 +2,11 @@
  * Ed25519 keys that sign receipts. The newest whose private part opens signs; a new one is made when it is old, or when the
  * service token was changed (nothing opens then). Public parts are never deleted: old receipts stay verifiable.
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import { RECEIPT_TYPE } from '@tollgate/shared/contracts/receipt';
 import type { ReceiptStore, SigningKeyRow } from '@tollgate/shared/db/receipt-store';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Random } from '@tollgate/shared/runtime/random';
+import { deriveKey, openBytes, sealBytes } from '@tollgate/shared/runtime/seal';
 import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 
 const ROTATE_AFTER_MS = 90 * 86_400_000;
@@ -58,30 +58,17 @@ async function signerOf({ kid, createdAtMs }: SigningKeyRow, privateJwk: JWK): P
   };
 }
 
-const NONCE = 12;
-const TAG = 16;
-
-const cipherKey = (serviceToken: string) =>
-  Buffer.from(hkdfSync('sha256', serviceToken, '', 'tollgate signing keys', 32));
+const cipherKey = (serviceToken: string) => deriveKey(serviceToken, 'tollgate signing keys');
 
 function seal(text: string, kid: string, { serviceToken, random }: SigningParts): string {
-  const nonce = random.bytes(NONCE);
-  const cipher = createCipheriv('aes-256-gcm', cipherKey(serviceToken), nonce).setAAD(Buffer.from(kid));
-  return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64');
+  return sealBytes(cipherKey(serviceToken), Buffer.from(text), kid, random).toString('base64');
 }
 
 function open({ kid, privateSealed }: SigningKeyRow, serviceToken: string): JWK | null {
   if (privateSealed === null) return null;
-  const bytes = Buffer.from(privateSealed, 'base64');
-  const end = bytes.length - TAG;
   try {
-    const decipher = createDecipheriv('aes-256-gcm', cipherKey(serviceToken), bytes.subarray(0, NONCE), {
-      authTagLength: TAG,
-    });
-    decipher.setAAD(Buffer.from(kid)).setAuthTag(bytes.subarray(end));
-    return JSON.parse(
-      Buffer.concat([decipher.update(bytes.subarray(NONCE, end)), decipher.final()]).toString('utf8'),
-    ) as JWK;
+    const text = openBytes(cipherKey(serviceToken), Buffer.from(privateSealed, 'base64'), kid).toString('utf8');
+    return JSON.parse(text) as JWK;
   } catch {
     // Sealed under another service token.
     return null;

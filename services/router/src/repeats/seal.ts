@@ -2,11 +2,9 @@
  * Answers wait in Redis only sealed: AES-256-GCM under a key that derives from the pepper, which lies outside Redis. A
  * part opens only at its own place of its own entry.
  */
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { Random } from '@tollgate/shared/runtime/random';
-
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+import { deriveKey, openBytes, sealBytes } from '@tollgate/shared/runtime/seal';
 
 export interface Seal {
   /** Name of an entry, or of a body: tells nothing of either. */
@@ -18,9 +16,8 @@ export interface Seal {
 }
 
 export function createSeal(pepper: string, random: Pick<Random, 'bytes'>): Seal {
-  const derive = (use: string) => Buffer.from(hkdfSync('sha256', pepper, '', `tollgate repeats ${use}`, 32));
-  const cipherKey = derive('cipher');
-  const digestKey = derive('digest');
+  const cipherKey = deriveKey(pepper, 'tollgate repeats cipher');
+  const digestKey = deriveKey(pepper, 'tollgate repeats digest');
   return {
     digest(...parts) {
       const hmac = createHmac('sha256', digestKey);
@@ -28,20 +25,7 @@ export function createSeal(pepper: string, random: Pick<Random, 'bytes'>): Seal 
       for (const part of parts) hmac.update(`${Buffer.byteLength(part)}:`).update(part);
       return hmac.digest('base64url');
     },
-    close(text, place) {
-      const nonce = random.bytes(NONCE_BYTES);
-      const cipher = createCipheriv('aes-256-gcm', cipherKey, nonce).setAAD(Buffer.from(place));
-      const bytes = [nonce, cipher.update(text, 'latin1'), cipher.final(), cipher.getAuthTag()];
-      return Buffer.concat(bytes).toString('base64');
-    },
-    open(sealed, place) {
-      const bytes = Buffer.from(sealed, 'base64');
-      const end = bytes.length - TAG_BYTES;
-      const decipher = createDecipheriv('aes-256-gcm', cipherKey, bytes.subarray(0, NONCE_BYTES), {
-        authTagLength: TAG_BYTES,
-      });
-      decipher.setAAD(Buffer.from(place)).setAuthTag(bytes.subarray(end));
-      return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, end)), decipher.final()]).toString('latin1');
-    },
+    close: (text, place) => sealBytes(cipherKey, Buffer.from(text, 'latin1'), place, random).toString('base64'),
+    open: (sealed, place) => openBytes(cipherKey, Buffer.from(sealed, 'base64'), place).toString('latin1'),
   };
 }
