@@ -236,10 +236,11 @@ export class Machine {
     amount: bigint,
     stale: boolean,
     fates: readonly Fate[],
+    eraFate: Fate = 'ok',
   ): Promise<void> {
     const money = this.#money(side);
     if (!stale || !this.#lastReads[side]) {
-      const read = await this.#try([], async () => {
+      const read = await this.#try([eraFate], async () => {
         await money.ensureEra(BUCKET, `era${++this.#count}`);
         return money.readLease(ACCOUNT);
       });

@@ -80,6 +80,8 @@ const STEPS = {
   forgottenMaster: step('forgottenMaster', fc.tuple(amount), forgottenMaster),
   staleReplica: step('staleReplica', fc.tuple(amount), staleReplica),
   lostOutbox: step('lostOutbox', fc.tuple(fc.boolean()), lostOutbox),
+  lateSettle: step('lateSettle', none, lateSettle),
+  lateEra: step('lateEra', fc.tuple(amount), lateEra),
 };
 
 /** A lease is made and spent from; it is lost; then the call that made it arrives once more. */
@@ -148,6 +150,36 @@ async function lostOutbox(machine: Machine, flush: boolean): Promise<void> {
   await machine.readConfirmations(side);
 }
 
+/** The settlement that began an outbox arrives once more when that outbox is lost, with a later record of it. */
+async function lateSettle(machine: Machine): Promise<void> {
+  const side = machine.world.active;
+  machine.ledger.credit(40n);
+  await machine.loseLease(side);
+  await machine.keep(side, 'grant', 40n, false, []);
+  await machine.admit(side, 10n, 'ok');
+  await machine.admit(side, 10n, 'ok');
+  await machine.loseOutbox(side);
+  await machine.settle(side, 0, 50, 'again_later');
+  await machine.settle(side, 0, 50, 'ok');
+  await machine.flush(side);
+  await machine.deliver('newest');
+  await machine.drain(side, 'ok');
+  await machine.readConfirmations(side);
+}
+
+/** The call that began an era arrives once more when all is lost, and after it the call that made a lease in it. */
+async function lateEra(machine: Machine, nusd: bigint): Promise<void> {
+  const { world } = machine;
+  const side = world.active;
+  await machine.flush(side);
+  machine.ledger.credit(nusd);
+  await machine.keep(side, 'grant', nusd, false, ['again_later'], 'again_later');
+  await machine.admit(side, nusd, 'ok');
+  await machine.flush(side);
+  await machine.deliver(Math.max(0, world.delayed.length - 2));
+  await machine.deliver('newest');
+}
+
 /** A master that was left behind keeps its lease until all the time has passed, and somebody still talks to it. */
 async function forgottenMaster(machine: Machine, nusd: bigint): Promise<void> {
   const { world } = machine;
@@ -183,6 +215,8 @@ export const DAYS = {
     forgottenMaster: 1,
     staleReplica: 1,
     lostOutbox: 1,
+    lateSettle: 1,
+    lateEra: 1,
   },
   losses: {
     ...ROUTERS,
@@ -195,6 +229,8 @@ export const DAYS = {
     lateCreation: 3,
     lateBeat: 3,
     lostOutbox: 3,
+    lateSettle: 3,
+    lateEra: 3,
   },
   turns: {
     ...ROUTERS,

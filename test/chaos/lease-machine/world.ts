@@ -42,6 +42,7 @@ export class World {
   fates: Fate[] = [];
   /** Calls under way that nobody waits for any more. */
   readonly delayed: (() => Promise<unknown>)[] = [];
+  #runs = 0;
 
   private constructor(servers: [TestRedis, TestRedis], buckets: number, mutation: Mutation) {
     this.servers = servers;
@@ -125,7 +126,9 @@ export class World {
   #call(side: Side, text: string, keyCount: number, args: (string | number)[]): Promise<unknown> {
     const run = (): Promise<unknown> => {
       const ms = this.clockMs(side);
-      const time = `{'${Math.floor(ms / 1000)}', '${(ms % 1000) * 1000}'}`;
+      // No two runs see the same microsecond, as on a real server.
+      this.#runs = (this.#runs + 1) % 1000;
+      const time = `{'${Math.floor(ms / 1000)}', '${(ms % 1000) * 1000 + this.#runs}'}`;
       return this.servers[side].client.eval(text.replaceAll("redis.call('TIME')", time), keyCount, ...args);
     };
     const quietly = () => run().catch(() => undefined);

@@ -149,13 +149,16 @@ describe('reclaim and close', () => {
 });
 
 describe('era and verdict', () => {
-  test('an era is made once and lost only with the bucket', async () => {
-    expect(await f.money.ensureEra(f.bucket, 'one')).toMatchObject({ era: 'one', created: true });
-    expect(await f.money.ensureEra(f.bucket, 'two')).toMatchObject({ era: 'one', created: false });
-    expect(await f.money.readLease(f.account)).toMatchObject({ era: 'one', role: 'master', lease: null });
+  test('an era is made once, lost only with the bucket, and never the same again, even by the same call', async () => {
+    const first = await f.money.ensureEra(f.bucket, 'one');
+    expect(first).toMatchObject({ era: expect.stringMatching(/^one@\d+\.\d+$/), created: true });
+    expect(await f.money.ensureEra(f.bucket, 'two')).toMatchObject({ era: first.era, created: false });
+    expect(await f.money.readLease(f.account)).toMatchObject({ era: first.era, role: 'master', lease: null });
     await f.redis.client.flushall();
     expect((await f.money.readLease(f.account)).era).toBeNull();
-    expect(await f.money.ensureEra(f.bucket, 'three')).toMatchObject({ era: 'three', created: true });
+    const second = await f.money.ensureEra(f.bucket, 'one');
+    expect(second).toMatchObject({ era: expect.stringMatching(/^one@/), created: true });
+    expect(second.era).not.toBe(first.era);
   });
 
   test('an older verdict never replaces a newer one, nor survives a credit', async () => {

@@ -131,7 +131,7 @@ export class MoneyScripts {
     return readLease(this.#context, accountId);
   }
 
-  /** The bucket's era; `freshEra` (random, never used before) becomes it when there is none. Throws on a replica. */
+  /** The bucket's era; if there is none, made of `freshEra` (random, new) and the server's time. Throws on a replica. */
   ensureEra(bucket: number, freshEra: string): Promise<T.EraRead> {
     return ensureEra(this.#context, bucket, freshEra);
   }

@@ -16,3 +16,10 @@ local function read_clock()
   local us = tonumber(time[1]) * 1000000 + tonumber(time[2])
   return math.floor(us / 1000), us
 end
+
+-- A name that nobody had before, from text that its caller never used before. The text alone is not enough: a call may
+-- run twice (a client sends again what got no answer), and what the first run named may be lost in between.
+local function stamped(fresh)
+  local time = redis.call('TIME')
+  return table.concat({fresh, '@', time[1], '.', time[2]})
+end
