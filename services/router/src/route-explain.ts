@@ -4,6 +4,7 @@
  */
 import type { KeyRecord } from '@tollgate/shared/domain/key';
 import type { HeaderOf } from './contract/profile.ts';
+import type { CostTerms } from './routing/policy.ts';
 
 export const EXPLAIN_HEADER = 'x-tollgate-route-explain';
 export const EXPLAIN_SCOPE = 'route-explain';
@@ -14,6 +15,8 @@ export interface CandidateScore {
   worker: string;
   /** Predicted cost, milliseconds; null where the policy compares something else. */
   costMs: number | null;
+  /** What it is made of: (queueMs + prefillMs + decodeMs) x factor. */
+  terms: CostTerms | null;
   running: number;
   pendingPrefillMs: number;
   /** Tokens of the prompt that the worker is believed to hold. */
@@ -32,6 +35,12 @@ export function explanation(policy: string, chosen: string, scores: readonly Can
   const candidates = sorted.slice(0, MAX_CANDIDATES).map((score) => ({
     ...score,
     costMs: score.costMs === null ? null : round(score.costMs),
+    terms: score.terms && {
+      queueMs: round(score.terms.queueMs),
+      prefillMs: round(score.terms.prefillMs),
+      decodeMs: round(score.terms.decodeMs),
+      factor: round(score.terms.factor),
+    },
     pendingPrefillMs: round(score.pendingPrefillMs),
     health: round(score.health),
   }));

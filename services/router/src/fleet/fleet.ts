@@ -295,6 +295,7 @@ export class Fleet {
       scores.push({
         worker: worker.url,
         costMs: this.picker.costMs(request, book),
+        terms: this.picker.costTerms(request, book),
         running: book.running,
         pendingPrefillMs: book.pendingPrefillMs,
         hitTokens: Math.round(this.picker.hitTokens(request, book)),

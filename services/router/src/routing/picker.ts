@@ -5,7 +5,7 @@
 import { BytesPerToken } from './estimates.ts';
 import { FleetBook, type RoutingRequest, type Seen, type WorkerBook } from './fleet-book.ts';
 import { POLICIES, type PolicyName } from './policies/index.ts';
-import type { Policy } from './policy.ts';
+import type { CostTerms, Policy } from './policy.ts';
 import { BLOCK_BYTES, type PromptText, promptChain } from './prefix-hash.ts';
 import { boundedHash } from './replicas/bounded-hash.ts';
 import type { BookSink } from './replicas/inbox.ts';
@@ -163,6 +163,11 @@ export class Picker {
   /** Predicted cost of the request there, as the policy compares them; null: the policy compares something else. */
   costMs(request: Routed, worker: WorkerBook): number | null {
     return this.policy.costMs?.(request, this.book, worker, this.nowMs()) ?? null;
+  }
+
+  /** The parts of `costMs`; null where the policy has none. */
+  costTerms(request: Routed, worker: WorkerBook): CostTerms | null {
+    return this.policy.costTerms?.(request, this.book, worker, this.nowMs()) ?? null;
   }
 
   /** Tokens of the prompt that the worker is believed to hold. */

@@ -11,10 +11,23 @@ export interface Policy {
   pick(request: RoutingRequest, book: FleetBook, candidates: readonly WorkerBook[], context: PickContext): WorkerBook;
   /** What `pick` minimises, in milliseconds, where it is a time. */
   costMs?(request: RoutingRequest, book: FleetBook, worker: WorkerBook, nowMs: number): number;
+  /** The parts of that time, for people who ask why. */
+  costTerms?(request: RoutingRequest, book: FleetBook, worker: WorkerBook, nowMs: number): CostTerms;
   /** Called for each request that this or another replica sent, after the book has taken it in. */
   onDispatch?(request: RoutingRequest, worker: WorkerBook): void;
   /** Called when a request has ended. */
   onEnd?(worker: WorkerBook, totalMs: number, nowMs: number): void;
+}
+
+/** A predicted cost is the sum of the three times, times the factor of slow, failing or new workers. */
+export interface CostTerms {
+  /** Prefill that waits there already. */
+  queueMs: number;
+  /** Prefill of what the worker does not hold of this prompt, and what it holds up. */
+  prefillMs: number;
+  /** What its tokens cost itself and the others that decode. */
+  decodeMs: number;
+  factor: number;
 }
 
 export interface PickContext {

@@ -25,6 +25,17 @@ export const COST_DEFAULTS: CostOptions = { queueStall: 0.5, regretFactor: 5, ow
 
 export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
   const { queueStall, regretFactor, ownStall, decodeFactor } = options;
+  const queueCost = ({ pendingPrefillMs, running }: WorkerBook): number => pendingPrefillMs * (1 + queueStall * running);
+  const prefillCost = (promptTokens: number, { estimate, running }: WorkerBook, hit: number, regret: number): number =>
+    prefillMs(estimate, promptTokens - hit, promptTokens) * (1 + regret + ownStall * running);
+  const decodeCost = (promptTokens: number, worker: WorkerBook, output: number): number => {
+    const { estimate, decoding, heldTokens } = worker;
+    const withUs = stepMs(estimate, decoding + 1, heldTokens + promptTokens);
+    const without = stepMs(estimate, decoding, heldTokens);
+    return decodeFactor * output * (withUs + decoding * (withUs - without));
+  };
+  const factorOf = (worker: WorkerBook, nowMs: number): number =>
+    worker.health.read(nowMs) * worker.start.factor(nowMs) * worker.tempo;
   const costOf = (
     { promptTokens }: RoutingRequest,
     worker: WorkerBook,
@@ -32,17 +43,9 @@ export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
     output: number,
     regret: number,
     nowMs: number,
-  ): number => {
-    const { estimate, running, decoding, heldTokens } = worker;
-    const own = prefillMs(estimate, promptTokens - hit, promptTokens);
-    const withUs = stepMs(estimate, decoding + 1, heldTokens + promptTokens);
-    const without = stepMs(estimate, decoding, heldTokens);
-    const ms =
-      worker.pendingPrefillMs * (1 + queueStall * running) +
-      own * (1 + regret + ownStall * running) +
-      decodeFactor * output * (withUs + decoding * (withUs - without));
-    return ms * worker.health.read(nowMs) * worker.start.factor(nowMs) * worker.tempo;
-  };
+  ): number =>
+    (queueCost(worker) + prefillCost(promptTokens, worker, hit, regret) + decodeCost(promptTokens, worker, output)) *
+    factorOf(worker, nowMs);
   return {
     name: 'cost',
     pick(request, book, candidates, { nowMs }) {
@@ -63,6 +66,16 @@ export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
     costMs(request, book, worker, nowMs) {
       const hit = book.hitTokens(request)[worker.index]!;
       return costOf(request, worker, hit, book.expectedOutput(request), regretFactor * book.regret, nowMs);
+    },
+    costTerms(request, book, worker, nowMs) {
+      const { promptTokens } = request;
+      const hit = book.hitTokens(request)[worker.index]!;
+      return {
+        queueMs: queueCost(worker),
+        prefillMs: prefillCost(promptTokens, worker, hit, regretFactor * book.regret),
+        decodeMs: decodeCost(promptTokens, worker, book.expectedOutput(request)),
+        factor: factorOf(worker, nowMs),
+      };
     },
   };
 }

@@ -1,0 +1,45 @@
+import { expect, test } from '@jest/globals';
+import { Picker } from '../picker.ts';
+import { POLICIES, type PolicyName } from './index.ts';
+
+function book(policy: PolicyName) {
+  const now = { ms: 0 };
+  const picker = new Picker(
+    policy,
+    () => now.ms,
+    () => 0.5,
+  );
+  const workers = ['http://a', 'http://b'].map((url) => picker.addWorker(url));
+  const route = (id: string, words: number) => {
+    const text = { tools: null, messages: 'a word of a prompt '.repeat(words) };
+    const asked = { id, model: 'm', accountId: 'acct_a', text, promptBytes: text.messages.length, salt: 's' };
+    return picker.route({ ...asked, maxOutputTokens: 64 }, true);
+  };
+  return { picker, workers, route };
+}
+
+test('the terms that people are told are the very cost that workers are compared by', () => {
+  const { picker, workers, route } = book('cost');
+  for (const [id, words] of [
+    ['x', 400],
+    ['y', 90],
+    ['z', 7],
+  ] as const) {
+    picker.dispatch(route(id, words), workers[0]!);
+  }
+  const asked = route('asked', 250);
+  for (const worker of workers) {
+    const { queueMs, prefillMs, decodeMs, factor } = picker.costTerms(asked, worker)!;
+    expect(prefillMs).toBeGreaterThan(0);
+    expect((queueMs + prefillMs + decodeMs) * factor).toBeCloseTo(picker.costMs(asked, worker)!, 9);
+  }
+  expect(picker.costTerms(asked, workers[0]!)!.queueMs).toBeGreaterThan(picker.costTerms(asked, workers[1]!)!.queueMs);
+});
+
+test('a policy that compares something else tells no terms', () => {
+  for (const policy of Object.keys(POLICIES) as PolicyName[]) {
+    const { picker, workers, route } = book(policy);
+    const terms = picker.costTerms(route('r', 20), workers[0]!);
+    expect(terms === null).toBe(policy !== 'cost');
+  }
+});
