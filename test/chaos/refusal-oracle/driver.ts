@@ -31,6 +31,9 @@ import type { Asked, Held, Log } from './oracle.ts';
 /** Longer than any pause that the tests make: a 503 then means that credit was out of reach, not that a machine is slow. */
 const PATIENCE_MS = 20_000;
 
+/** Longer than the transaction that closes a lease. */
+const TRANSACTION_MS = 200;
+
 export interface Plan {
   model: CatalogModel;
   /** Output limits that clients ask for, at most. */
@@ -63,7 +66,7 @@ export async function play(world: World, plan: Plan, random: Random): Promise<Ou
 }
 
 class Play {
-  readonly log: Log = { credits: [], holds: new Map(), asked: [], faults: [] };
+  readonly log: Log = { credits: [], holds: new Map(), asked: [], faults: [], replaced: [] };
   readonly #world: World;
   readonly #plan: Plan;
   readonly #random: Random;
@@ -111,6 +114,7 @@ class Play {
     // What lost its answer is given back before the books are looked at.
     await eventually('no void is left', () => this.#voids.size === 0, { deadlineMs: 30_000 });
     await this.#resendUntilPosted();
+    await this.#noteReplaced();
   }
 
   async close(): Promise<void> {
@@ -331,6 +335,23 @@ class Play {
       },
       { deadlineMs: 60_000, everyMs: 100 },
     );
+  }
+
+  /** Postgres and this process share a clock; a row's times are those of its transaction's start. */
+  async #noteReplaced(): Promise<void> {
+    const rows = await this.#world.db
+      .selectFrom('leases')
+      .select(['quarantined_at', 'closed_at'])
+      .where('account_id', '=', this.#who.account)
+      .where('quarantine_why', '=', 'replaced')
+      .execute();
+    const toMonotonicMs = systemClock.monotonicMs() - Date.now();
+    for (const row of rows) {
+      this.log.replaced.push({
+        startMs: row.quarantined_at!.getTime() + toMonotonicMs,
+        endMs: row.closed_at ? row.closed_at.getTime() + toMonotonicMs + TRANSACTION_MS : Number.POSITIVE_INFINITY,
+      });
+    }
   }
 
   async #resend(): Promise<void> {
