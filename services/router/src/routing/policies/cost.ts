@@ -25,7 +25,8 @@ export const COST_DEFAULTS: CostOptions = { queueStall: 0.5, regretFactor: 5, ow
 
 export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
   const { queueStall, regretFactor, ownStall, decodeFactor } = options;
-  const queueCost = ({ pendingPrefillMs, running }: WorkerBook): number => pendingPrefillMs * (1 + queueStall * running);
+  const queueCost = ({ pendingPrefillMs, running }: WorkerBook): number =>
+    pendingPrefillMs * (1 + queueStall * running);
   const prefillCost = (promptTokens: number, { estimate, running }: WorkerBook, hit: number, regret: number): number =>
     prefillMs(estimate, promptTokens - hit, promptTokens) * (1 + regret + ownStall * running);
   const decodeCost = (promptTokens: number, worker: WorkerBook, output: number): number => {
