@@ -2,24 +2,26 @@
  * The fleet as this router sees it: which workers there are, whether they live, what runs there. Probes and the
  * drain set only ever change values here; choosing is `routing/`, acting is `upstream/`.
  */
-import type { Engine, WorkerSnapshot } from '@tollgate/shared/domain/worker';
+import type { WorkerSnapshot } from '@tollgate/shared/domain/worker';
 import type { Clock, Timer } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
-import { type FoundWorker, isListed } from '../discovery/source.ts';
+import type { FoundWorker } from '../discovery/source.ts';
 import { learnCapacity } from '../queue/capacity.ts';
 import { OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
 import type { Claim } from '../queue/idle-room.ts';
 import type { CandidateScore } from '../route-explain.ts';
 import { prefillMs, stepMs } from '../routing/estimates.ts';
-import { OUTLIER_DEFAULTS, sweep, tempos, withoutOutliers } from '../routing/outliers.ts';
+import { OUTLIER_DEFAULTS, sweep, withoutOutliers } from '../routing/outliers.ts';
 import { type Asked, type BookEvents, Picker, type Routed } from '../routing/picker.ts';
 import type { PolicyName } from '../routing/policies/index.ts';
 import type { BookSink } from '../routing/replicas/inbox.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts';
-import { dialectOf, readModels, VERSION_PATHS } from './identity.ts';
+import { identify } from './identify.ts';
+import { dialectOf } from './identity.ts';
+import { tempos } from './pace.ts';
 import { CHAT_NEED, type Need, type Ticket, Worker, type WorkerHooks } from './worker.ts';
 import { type EngineGauges, readGauges } from './worker-metrics.ts';
 
@@ -40,6 +42,8 @@ export interface FleetOptions {
 /** A request on its way to a worker, and what that worker must have. */
 export interface Placed extends Routed {
   readonly need: Need;
+  /** Answers that it asks for at once; 1 unless told. */
+  readonly choices?: number;
 }
 
 export interface FleetMetrics {
@@ -114,7 +118,7 @@ export class Fleet {
         if (to === 'gone') this.picker.forget(worker.book);
         if (to === 'ready' && from !== 'draining') {
           worker.book.start.begin(this.clock.monotonicMs());
-          worker.conduct.reset();
+          worker.beginAnew();
         }
         this.onRoom();
       },
@@ -364,7 +368,7 @@ export class Fleet {
     const models = new Set([...this.workers.values()].flatMap((worker) => worker.models));
     for (const model of models) {
       const pool = [...this.workers.values()].filter((worker) => worker.models.includes(model));
-      for (const { worker, tempo } of tempos(pool)) worker.book.tempo = tempo;
+      for (const [i, tempo] of tempos(pool, nowMs).entries()) pool[i]!.book.tempo = tempo;
       const members = pool.map((worker) => ({
         worker,
         conduct: worker.conduct,
@@ -416,7 +420,7 @@ export class Fleet {
     const hasRestarted = before !== null && gauges.startedS !== null && before !== gauges.startedS;
     if (hasRestarted) {
       this.picker.forget(worker.book);
-      worker.conduct.reset();
+      worker.beginAnew();
     }
     worker.gauges = gauges;
     worker.polledAtMs = this.clock.nowMs();
@@ -430,56 +434,10 @@ export class Fleet {
     return hasRestarted;
   }
 
-  /**
-   * Reads which models the worker serves. Those with less context than promised do not count, nor do those that its source
-   * did not name.
-   */
-  private async identify(worker: Worker): Promise<void> {
-    const answer = await this.pools.call(
-      worker.url,
-      { method: 'GET', path: '/v1/models' },
-      this.options.probeTimeoutMs,
-    );
-    if (answer.status !== 200) throw new Error(`/v1/models answered ${answer.status}`);
-    const { models: served, engine } = readModels(answer.text);
-    const models: string[] = [];
+  private identify(worker: Worker): Promise<void> {
+    const { probeTimeoutMs: timeoutMs, promisedContext, paths = [] } = this.options;
     const listed = this.found.get(worker.url)?.models ?? null;
-    for (const { id, maxModelLen: context } of served) {
-      if (!isListed(id, listed)) continue;
-      const promised = this.options.promisedContext(id);
-      if (context !== null) worker.maxModelLen = context;
-      if (promised !== null && context !== null && context < promised) {
-        this.logger.error({ worker: worker.url, model: id, context, promised }, 'worker has less context than sold');
-      } else models.push(id);
-    }
-    await this.learnDialect(worker, engine ?? worker.engine);
-    worker.paths = await this.learnPaths(worker);
-    worker.models = models;
-  }
-
-  /**
-   * Which of the paths the worker serves. Both engines answer a GET of a POST route with 405 and of no route with 404,
-   * whether or not their documentation is switched off.
-   */
-  private async learnPaths({ url }: Worker): Promise<ReadonlySet<string>> {
-    const served = new Set<string>();
-    await Promise.all(
-      (this.options.paths ?? []).map(async (path) => {
-        const answer = await this.pools
-          .call(url, { method: 'GET', path }, this.options.probeTimeoutMs)
-          .catch(() => null);
-        if (answer?.status === 405) served.add(path);
-      }),
-    );
-    return served;
-  }
-
-  private async learnDialect(worker: Worker, engine: Engine): Promise<void> {
-    const request = { method: 'GET', path: VERSION_PATHS[engine] } as const;
-    const answer = await this.pools.call(worker.url, request, this.options.probeTimeoutMs);
-    const dialect = dialectOf(engine, answer.status === 200 ? answer.text : '');
-    if (dialect.engine !== worker.engine) this.logger.info({ worker: worker.url, engine }, 'worker told its engine');
-    worker.dialect = dialect;
+    return identify(worker, listed, { pools: this.pools, timeoutMs, logger: this.logger, promisedContext, paths });
   }
 
   private admitWorker(worker: Worker): void {

@@ -8,10 +8,17 @@ import type { Booking, ClosingCounts, Routed } from '../routing/picker.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import { type Breaker, type BreakerEvent, type BreakerPolicy, CLOSED, isOpen, step } from './breaker.ts';
 import { dialectOf } from './identity.ts';
+import { Pace, RequestPace } from './pace.ts';
 import { type EngineGauges, NO_GAUGES } from './worker-metrics.ts';
 
-/** One request at one worker. Each step happens at most once; `end` always comes. */
-export interface Ticket extends Booking {
+/** One request at one worker. `end` always comes. Counts of tokens are of all choices, and of all workers of an answer. */
+export interface Ticket extends Omit<Booking, 'firstToken'> {
+  /** `tokens` so far; a first chunk may bring several. */
+  firstToken(tokens?: number): void;
+  /** To be called some times a second while tokens come. */
+  progress(tokens: number): void;
+  /** The client made it wait, not the worker: the time until now tells nothing. */
+  heldUp(tokens: number): void;
   readonly worker: string;
   /** What the worker speaks. */
   readonly dialect: EngineDialect;
@@ -43,9 +50,6 @@ export interface WorkerHooks {
 
 /** Weight of one more gap between two ends. */
 const GAP_WEIGHT = 0.1;
-/** Weight of one more answer in the pace of a worker; shorter ones tell of chance. */
-const PACE_WEIGHT = 0.2;
-const LEAST_PACE_TOKENS = 8;
 
 export class Worker {
   readonly url: string;
@@ -69,9 +73,8 @@ export class Worker {
   /** What its answers have been lately, beside failures in a row. */
   readonly conduct = new Conduct();
   capacity: Capacity = UNKNOWN_CAPACITY;
-  /** Time per output token of its answers, on average, and how many answers told it. */
-  tokenMs = 0;
-  paced = 0;
+  /** How fast its tokens come, held against what is expected of it. */
+  readonly pace = new Pace();
   /** Time between two ends there, on average; 0 while nobody knows. */
   gapMs = 0;
   private endedMs: number | null = null;
@@ -135,6 +138,12 @@ export class Worker {
     return hasIdleRoom(this.book, this.batch, promptTokens);
   }
 
+  /** Another process answers at its address: what the one before did is forgotten. */
+  beginAnew(): void {
+    this.conduct.reset();
+    this.pace.reset();
+  }
+
   /** The only way a worker's state changes: counted and logged in one place. */
   transition(to: WorkerState, why: string): void {
     if (this.state === to) return;
@@ -147,21 +156,23 @@ export class Worker {
   begin(
     { firstToken, assumeStarted, end }: Booking,
     claim: Claim,
-    { promptTokens }: Pick<Routed, 'promptTokens'>,
+    { promptTokens, choices = 1 }: Pick<Routed, 'promptTokens'> & { choices?: number },
   ): Ticket {
     const batchTokens = claim === 'interactive' ? null : promptTokens;
     this.note('sent');
     this.countBatch(1, batchTokens);
     let isOpen = true;
-    let firstMs: number | null = null;
+    const pace = new RequestPace(this.pace, this.book, this.nowMs());
     return {
       worker: this.url,
       dialect: this.dialect,
-      firstToken: () => {
-        firstMs ??= this.nowMs();
+      firstToken: (tokens = 1) => {
+        pace.firstToken(tokens / choices, this.nowMs());
         firstToken();
         this.hooks.freed();
       },
+      progress: (tokens) => pace.progress(tokens / choices, this.nowMs()),
+      heldUp: (tokens) => pace.heldUp(tokens / choices, this.nowMs()),
       assumeStarted,
       end: (counts: ClosingCounts | null) => {
         if (!isOpen) return;
@@ -169,19 +180,11 @@ export class Worker {
         end(counts);
         this.countBatch(-1, batchTokens);
         this.note('abandoned');
-        if (counts?.final && firstMs !== null) this.notePace(this.nowMs() - firstMs, counts.completionTokens);
+        if (counts?.final) pace.whole(counts.completionTokens / choices, this.nowMs());
         this.noteEnd();
         this.hooks.freed();
       },
     };
-  }
-
-  /** A whole stream: so long from its first token to its last. */
-  private notePace(ms: number, tokens: number): void {
-    if (tokens < LEAST_PACE_TOKENS) return;
-    const tokenMs = ms / (tokens - 1);
-    this.tokenMs = this.paced === 0 ? tokenMs : this.tokenMs + PACE_WEIGHT * (tokenMs - this.tokenMs);
-    this.paced++;
   }
 
   private countBatch(step: 1 | -1, promptTokens: number | null): void {

@@ -211,7 +211,7 @@ class Delivery implements PlaceListener {
   /** The request in the router's terms: the same for all attempts. */
   private place(): Placed {
     const { intent, outputLimit } = this.admission;
-    return this.parts.fleet.route(
+    const placed = this.parts.fleet.route(
       {
         id: this.ctx.requestId,
         model: intent.model,
@@ -223,6 +223,7 @@ class Delivery implements PlaceListener {
       },
       this.endpoint,
     );
+    return { ...placed, choices: this.request.choices };
   }
 
   private seekerOf(placed: Placed): Seeker {

@@ -42,6 +42,7 @@ export class StreamRelay extends Relay {
     if (this.pausedSinceMs === null) return;
     this.pausedSinceMs = null;
     this.lastBytesMs = this.parts.clock.monotonicMs();
+    this.parts.ticket.heldUp(this.reader.counts.completionTokens);
     this.attempt?.resume();
   }
 
@@ -81,7 +82,10 @@ export class StreamRelay extends Relay {
     if (this.reader.events === 0) {
       if (nowMs - this.sentMs > limits.firstTokenMs) this.stop('first_token_timeout', 'no first event in time');
       else if (nowMs - this.parts.ctx.startedMs > limits.earlyAnswerMs) this.ping(nowMs);
-    } else if (nowMs - this.lastBytesMs > limits.idleMs) this.stop('idle_timeout', 'no bytes in time');
+      return;
+    }
+    this.parts.ticket.progress(this.reader.counts.completionTokens);
+    if (nowMs - this.lastBytesMs > limits.idleMs) this.stop('idle_timeout', 'no bytes in time');
     else this.ping(nowMs);
   }
 
@@ -124,7 +128,7 @@ export class StreamRelay extends Relay {
   private firstToken(): void {
     this.hasStarted = true;
     this.parts.ctx.firstTokenMs ??= this.lastBytesMs;
-    this.parts.ticket.firstToken();
+    this.parts.ticket.firstToken(this.reader.counts.completionTokens);
     this.parts.workerAnswers();
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Conduct, OUTLIER_DEFAULTS, sweep, tempos, withoutOutliers } from './outliers.ts';
+import { Conduct, OUTLIER_DEFAULTS, sweep, withoutOutliers } from './outliers.ts';
 import { SlowStart } from './slow-start.ts';
 
 const member = (name: string, good: number, bad: number, slowness = 1) => {
@@ -66,28 +66,6 @@ describe('outliers', () => {
     // Two others died meanwhile.
     expect(names([...withoutOutliers(pool.slice(0, 2), 4, 0)])).toEqual(['a', 'b']);
     expect(names([...withoutOutliers([pool[1]!], 4, 0)])).toEqual(['b']);
-  });
-});
-
-describe('tempo', () => {
-  const pool = (...tokenMs: number[]) =>
-    tempos(tokenMs.map((ms) => ({ tokenMs: ms, paced: 4 }))).map(({ tempo }) => tempo);
-
-  test('is how much slower a worker writes than the others, never below 1, at most 5', () => {
-    expect(pool(10, 10, 30)).toEqual([1, 1, 3]);
-    expect(pool(10, 9, 100)).toEqual([1, 1, 5]);
-    expect(pool(10, 40)).toEqual([1, 4]);
-    expect(pool(10)).toEqual([1]);
-  });
-
-  test('says nothing of a worker with few answers', () => {
-    expect(
-      tempos([
-        { tokenMs: 10, paced: 9 },
-        { tokenMs: 10, paced: 9 },
-        { tokenMs: 90, paced: 3 },
-      ])[2]!.tempo,
-    ).toBe(1);
   });
 });
 

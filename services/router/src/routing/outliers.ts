@@ -122,26 +122,6 @@ function badness(member: Member, usable: readonly Member[], nowMs: number, optio
   return others.length > 0 && median(others) < member.slowness / 2 ? member.slowness : 0;
 }
 
-/** A worker's time per output token, as answers showed it. */
-export interface Paced {
-  readonly tokenMs: number;
-  readonly paced: number;
-}
-
-/** Answers that tell a worker's pace. */
-const LEAST_PACED = 4;
-const MOST_TEMPO = 5;
-
-/** How much slower than the others of its pool each worker writes: 1 = not slower; at most 5. */
-export function tempos<W extends Paced>(pool: readonly W[]): { worker: W; tempo: number }[] {
-  const known = pool.filter(({ paced }) => paced >= LEAST_PACED);
-  const middle = known.length < 2 ? 0 : median(known.map(({ tokenMs }) => tokenMs));
-  return pool.map((worker) => {
-    const isKnown = middle > 0 && worker.paced >= LEAST_PACED;
-    return { worker, tempo: isKnown ? Math.min(MOST_TEMPO, Math.max(1, worker.tokenMs / middle)) : 1 };
-  });
-}
-
 function median(values: number[]): number {
   const sorted = values.sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)]!;
