@@ -43,14 +43,14 @@ export async function runBatch(id: string, parts: RunnerParts, signal: AbortSign
         if (await runLines(batch, parts, signal)) await parts.store.finalize(id, parts.clock.nowMs());
         break;
       case 'cancelling':
-        await parts.store.giveUp(id, ({ line, customId }) =>
+        await parts.store.giveUp(id, false, ({ line, customId }) =>
           errorRow(id, line, customId, 'batch_cancelled', 'The batch was cancelled before this line ran.'),
         );
         await parts.store.finalize(id, parts.clock.nowMs());
         await writeFiles(batch, 'cancelled', parts);
         break;
       case 'finalizing':
-        await writeFiles(batch, await endOf(batch, parts), parts);
+        await writeFiles(batch, batch.expired ? 'expired' : 'completed', parts);
         break;
       default:
         return;
@@ -105,7 +105,7 @@ async function runLines(batch: Batch, parts: RunnerParts, signal: AbortSignal): 
     }
     if (signal.aborted) return false;
     if (ending.signal.aborted) {
-      await store.giveUp(batch.id, ({ line, customId }) =>
+      await store.giveUp(batch.id, true, ({ line, customId }) =>
         errorRow(batch.id, line, customId, 'batch_expired', 'This line did not run within the window of the batch.'),
       );
     }
@@ -115,13 +115,6 @@ async function runLines(batch: Batch, parts: RunnerParts, signal: AbortSignal): 
     expiry.cancel();
     ending.abort();
   }
-}
-
-async function endOf(batch: Batch, { store }: RunnerParts): Promise<'completed' | 'expired'> {
-  for await (const row of store.results(batch.id, 'failed')) {
-    if ((JSON.parse(row) as { error: { code?: string } | null }).error?.code === 'batch_expired') return 'expired';
-  }
-  return 'completed';
 }
 
 async function writeFiles(

@@ -33,6 +33,8 @@ export interface Batch extends FileOwner {
   completionWindow: string;
   metadata: Record<string, string>;
   status: BatchStatus;
+  /** Lines were given up at the end of its window. */
+  expired: boolean;
   errors: BatchFault[];
   total: number;
   completed: number;
@@ -91,6 +93,7 @@ interface Row {
   completion_window: string;
   metadata: Record<string, string>;
   status: BatchStatus;
+  expired: boolean;
   errors: BatchFault[];
   total: number;
   done: bigint;
@@ -210,13 +213,19 @@ export class BatchStore {
       WHERE batch_id = ${id} AND line = ${line} AND state = 'pending'`.execute(this.#db);
   }
 
-  /** What nobody will run any more; `result` writes a line's row of the error file. */
-  async giveUp(id: string, result: (line: PendingLine) => string): Promise<void> {
+  /**
+   * What nobody will run any more; `result` writes a line's row of the error file. `expired`: because the window is over,
+   * which the batch remembers with the first of these lines.
+   */
+  async giveUp(id: string, expired: boolean, result: (line: PendingLine) => string): Promise<void> {
     for (let page = await this.pending(id, -1, PAGE); page.length > 0; page = await this.pending(id, -1, PAGE)) {
-      await sql`
-        UPDATE batch_lines SET state = 'failed', body = NULL, result = l.result
-        FROM unnest(${page.map(({ line }) => line)}::int[], ${page.map(result)}::text[]) AS l (line, result)
-        WHERE batch_lines.batch_id = ${id} AND batch_lines.line = l.line AND state = 'pending'`.execute(this.#db);
+      await tx(this.#db, async (trx) => {
+        if (expired) await sql`UPDATE batches SET expired = true WHERE id = ${id}`.execute(trx);
+        await sql`
+          UPDATE batch_lines SET state = 'failed', body = NULL, result = l.result
+          FROM unnest(${page.map(({ line }) => line)}::int[], ${page.map(result)}::text[]) AS l (line, result)
+          WHERE batch_lines.batch_id = ${id} AND batch_lines.line = l.line AND state = 'pending'`.execute(trx);
+      });
     }
   }
 
@@ -294,6 +303,7 @@ function view(row: Row): Batch {
     completionWindow: row.completion_window,
     metadata: row.metadata,
     status: row.status,
+    expired: row.expired,
     errors: row.errors,
     total: row.total,
     completed: Number(row.done),
