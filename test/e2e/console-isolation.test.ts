@@ -92,6 +92,9 @@ beforeAll(async () => {
 });
 afterAll(() => h?.stop());
 
+/** Of ids that name nothing here, by the parameter. */
+const PREFIXES: Record<string, string> = { requestId: 'req', paymentId: 'pay', collectionId: 'vs', fileId: 'file' };
+
 /** The path with the first organisation's ids in it. */
 function fill({ path, operationId }: Endpoint): string {
   const subject = path.startsWith('/api/keys')
@@ -105,7 +108,7 @@ function fill({ path, operationId }: Endpoint): string {
           : ids.account;
   const filled = path
     .replace('{id}', subject!)
-    .replace(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? `${{ requestId: 'req', paymentId: 'pay' }[name]}_0`);
+    .replace(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? `${PREFIXES[name]}_0`);
   return operationId === 'keys.list' ? `${filled}?accountId=${ids.account}` : filled;
 }
 

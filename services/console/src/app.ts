@@ -106,17 +106,19 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 
   const projector = new Projector({ db, directory, clock, random, logger });
   let ownUrl = '';
+  const { files: fileSettings } = options;
+  const files = fileSettings && startFiles(fileSettings, { db, lifecycle, logger, clock, random });
   const services = buildServices({
     ...{ db, redis, guard, directory, money, projector, clock, random, logger, version: VERSION },
     pepper: options.keyPepper,
     allowGrammarsDefault: options.allowGrammarsDefault ?? false,
     settings: options.people ?? {},
     stripe: options.people?.stripe ? await openStripe(options.people.stripe) : null,
+    files,
+    retrieval: files?.retrieval ?? null,
     ownUrl: () => ownUrl,
   });
   const routes = allRoutes(services);
-  const { files: fileSettings } = options;
-  const files = fileSettings && startFiles(fileSettings, { db, lifecycle, logger, clock, random });
   const unready = () => whyUnready(lifecycle, projector, db);
   const app = createServerApp({
     routes,

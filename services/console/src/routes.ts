@@ -1,6 +1,7 @@
 /** The whole API of the console, as data. */
 import { accountRoutes } from './http/accounts.ts';
 import { authRoutes, meRoutes } from './http/auth.ts';
+import { collectionRoutes } from './http/collections.ts';
 import { creditRoutes } from './http/credits.ts';
 import { keyRoutes } from './http/keys.ts';
 import { ledgerRoutes } from './http/ledger.ts';
@@ -23,6 +24,7 @@ export function allRoutes(services: Services): Route[] {
     ...meRoutes(services.self),
     ...organisationRoutes(services.organisations),
     ...screenRoutes(services),
+    ...collectionRoutes(services.collections),
     ...accountRoutes(services.accounts),
     ...keyRoutes(services.keys),
     ...creditRoutes(services.credits),

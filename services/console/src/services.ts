@@ -18,7 +18,9 @@ import { SelfService } from './auth/self.ts';
 import { Sessions } from './auth/sessions.ts';
 import { SignInService } from './auth/sign-in.ts';
 import { SecondFactor } from './auth/totp.ts';
+import { CollectionService } from './collections/service.ts';
 import { CreditService } from './credits/service.ts';
+import type { FileService } from './files/service.ts';
 import { FleetService } from './fleet/service.ts';
 import type { AccessParts } from './http/access.ts';
 import { LimitReader } from './insights/limits.ts';
@@ -29,6 +31,7 @@ import { ModelService } from './models/service.ts';
 import { httpOutbox, logOutbox } from './organisations/mail.ts';
 import { OrganisationService } from './organisations/service.ts';
 import { PlatformService } from './platform/service.ts';
+import { OwnKeys } from './playground/own-keys.ts';
 import { PlaygroundService } from './playground/service.ts';
 import type { Projector } from './projector/projector.ts';
 import { ReceiptService } from './receipts/service.ts';
@@ -79,6 +82,10 @@ export interface ServiceParts {
   settings: PeopleSettings;
   /** Null: payment by card is not set up. */
   stripe: StripeGate | null;
+  /** Absent: no files can be uploaded. */
+  files: FileService | undefined;
+  /** Null where retrieval is not installed. */
+  retrieval: { url: string; serviceToken: string } | null;
   /** This console's own address, known once it listens. */
   ownUrl(): string;
 }
@@ -102,6 +109,7 @@ export function buildServices(parts: ServiceParts) {
   const accounts = new AccountService({ db, projector, clock, random });
   const { pepper, allowGrammarsDefault } = parts;
   const keys = new KeyService({ db, projector, money, pepper, allowGrammarsDefault, clock, random });
+  const ownKeys = new OwnKeys(keys, clock);
   const credits = new CreditService({ db, money, projector, random, logger });
   const passwords = new Passwords(random);
   const sessions = new Sessions({ db, clock, random, sealer, cookies });
@@ -136,7 +144,8 @@ export function buildServices(parts: ServiceParts) {
     workers: new WorkerService({ db, directory, projector, clock }),
     insights: new InsightService({ db, clock, credits, requests, routerUrl: given.apiUrl ?? given.routerUrl ?? '' }),
     status: new StatusService({ db, clock, fleet }),
-    playground: new PlaygroundService({ keys, clock, routerUrl: given.routerUrl ?? null }),
+    playground: new PlaygroundService({ db, ownKeys, pepper, routerUrl: given.routerUrl ?? null }),
+    collections: new CollectionService({ ownKeys, clock, files: parts.files, retrieval: parts.retrieval }),
     topup: new TopupService({
       ...{ db, clock, random, logger, credits, publicUrl },
       stripe: parts.stripe,

@@ -50,6 +50,10 @@ export class FileService {
     this.#records = new FileRecordStore(options.db);
   }
 
+  get retrieval(): FileServiceOptions['retrieval'] {
+    return this.#options.retrieval;
+  }
+
   get maxFileBytes(): number {
     return this.#options.maxFileBytes;
   }

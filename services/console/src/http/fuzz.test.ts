@@ -46,6 +46,8 @@ beforeAll(async () => {
   ).body.webhookId;
   named.deliveryId = (await browser.post(`${at}/webhooks/${named.webhookId}/test`)).body.deliveryId;
   named.requestId = 'req_0';
+  named.collectionId = 'vs_0';
+  named.fileId = 'file_0';
   named.provider = 'sso';
   known[1] = accountId;
 }, 60_000);
@@ -127,7 +129,7 @@ function objectOf(fields: readonly string[]): fc.Arbitrary<Record<string, unknow
  * code, a provider or a router. Their good days are in test/e2e/console-*.test.ts and test/chaos/receipts.test.ts; here they must only not break.
  */
 const ENDED =
-  /^(keys\.(rotate|patch)|auth\.|me\.|members\.|invitations\.revoke|requests\.(get|newer)|payments\.get|topup\.(checkout|auto_recharge)|codes\.(redeem|disable)|stripe\.|playground\.|(platform_)?webhooks\.|usage\.export|receipts\.invoice|search\.|usage\.series)/;
+  /^(keys\.(rotate|patch)|auth\.|me\.|members\.|invitations\.revoke|requests\.(get|newer)|payments\.get|topup\.(checkout|auto_recharge)|codes\.(redeem|disable)|stripe\.|playground\.|collections\.|(platform_)?webhooks\.|usage\.export|receipts\.invoice|search\.|usage\.series)/;
 /** Ends the session that the others need. */
 const LAST = /^(auth\.logout|me\.(password|session))/;
 

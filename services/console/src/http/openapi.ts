@@ -51,6 +51,14 @@ export function openApiDocument(routes: readonly Route[], version: string): obje
         ...(route.rawLimitBytes === null
           ? {}
           : { body: { content: { 'application/json': { schema: z.looseObject({}) } } } }),
+        ...(route.bytes
+          ? {
+              body: {
+                required: true,
+                content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
+              },
+            }
+          : {}),
       },
       responses: {
         [route.status]: {

@@ -2,6 +2,7 @@
  * A route is a value: its schemas validate the request, type the handler and generate the OpenAPI document. What is not
  * declared here does not exist on the wire.
  */
+import type { Readable } from 'node:stream';
 import type { ErrorCode } from '@tollgate/shared/domain/errors';
 import type { z } from 'zod';
 import type { Actor, Permission } from '../auth/actor.ts';
@@ -30,6 +31,8 @@ export interface Exchange {
   identify(actor: Actor): void;
   /** Aborts when the client is gone. */
   signal: AbortSignal;
+  /** The body of a `bytes` route, as it comes in. */
+  content(): Readable;
 }
 
 /** What a handler gets: everything parsed, nothing of Express. */
@@ -76,6 +79,8 @@ export interface RouteSpec<P, Q, B, R extends z.ZodType> extends Common {
   params?: P;
   query?: Q;
   body?: B;
+  /** The body is a file's bytes: the handler reads them as they come (`exchange.content`). */
+  bytes?: boolean;
   /** True when the route honours an Idempotency-Key header. */
   idempotent?: boolean;
   /** 200 when absent. */
@@ -111,6 +116,7 @@ export interface Route extends Common {
   query: z.ZodObject | undefined;
   body: z.ZodType | undefined;
   rawLimitBytes: number | null;
+  bytes: boolean;
   idempotent: boolean;
   status: 200 | 201;
   response: z.ZodType | null;
@@ -129,6 +135,7 @@ export function route<
     ...common(spec),
     body: spec.body,
     rawLimitBytes: null,
+    bytes: spec.bytes ?? false,
     idempotent: spec.idempotent ?? false,
     status: spec.status ?? 200,
     response: spec.response,
@@ -147,6 +154,7 @@ export function streamRoute<
     ...common(spec),
     body: undefined,
     rawLimitBytes: spec.rawLimitBytes ?? null,
+    bytes: false,
     idempotent: false,
     status: 200,
     response: null,

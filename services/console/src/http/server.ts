@@ -13,7 +13,7 @@ import { auditDetail } from './audit-detail.ts';
 import { errorHandler, invalidRequest } from './errors.ts';
 import type { Call, Exchange, Route, Streamed } from './route.ts';
 import { accessLog, checkCsrf, checkOrigin, type OriginRules, securityHeaders } from './security.ts';
-import { sendStreamed } from './streamed.ts';
+import { contentOf, sendStreamed } from './streamed.ts';
 
 export const BODY_LIMIT_BYTES = 64 * 1024;
 
@@ -192,6 +192,7 @@ function exchangeOf(request: Request, response: Response): Exchange {
       response.locals.actor = actor;
     },
     signal: gone.signal,
+    content: () => contentOf(request),
   };
 }
 

@@ -1,6 +1,8 @@
-/** Answers that are no JSON of a schema: files, event streams, redirections. */
+/** Bodies that are no JSON of a schema: answers such as files and event streams, and files that come in. */
 import { once } from 'node:events';
-import type { Response } from 'express';
+import { PassThrough, type Readable } from 'node:stream';
+import { AppError } from '@tollgate/shared/domain/errors';
+import type { Request, Response } from 'express';
 import type { Streamed } from './route.ts';
 
 /** Sends it with back-pressure; stops asking for more when the client is gone. */
@@ -18,4 +20,22 @@ export async function sendStreamed(response: Response, { status, headers, body }
     }
   }
   response.end();
+}
+
+/**
+ * The bytes of a body as they come. Whoever stops reading them leaves the connection whole: the rest is thrown away, so
+ * that the client gets the refusal and not a broken line. A cut upload ends with an error, never as a shorter file.
+ */
+export function contentOf(request: Request): Readable {
+  const content = new PassThrough();
+  const cut = () => new AppError('invalid_request', { message: 'The upload was cut.' });
+  request.once('error', () => content.destroy(cut()));
+  request.once('close', () => {
+    if (!request.complete) content.destroy(cut());
+  });
+  content.once('close', () => {
+    request.unpipe(content);
+    request.resume();
+  });
+  return request.pipe(content);
 }

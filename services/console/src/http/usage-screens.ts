@@ -1,4 +1,5 @@
 import { accountParams } from '@tollgate/shared/contracts/console/accounts';
+import { projectQuery } from '@tollgate/shared/contracts/console/collections';
 import { ledgerExportQuery } from '@tollgate/shared/contracts/console/credits';
 import * as insights from '@tollgate/shared/contracts/console/insights';
 import * as requests from '@tollgate/shared/contracts/console/requests';
@@ -151,11 +152,16 @@ export function screenRoutes(services: ScreenServices): Route[] {
       operation: 'playground.chat',
       tag: 'playground',
       summary: 'A chat request through the router, at the same limits and price as with any key',
+      description:
+        'With `X-Playground-Key` it runs with that key of the organisation; the key is kept nowhere. Operators may send ' +
+        '`x-tollgate-route-explain: 1`: the answer’s header of that name holds the score of each worker.',
       unaudited: true,
+      query: projectQuery,
       rawLimitBytes: PLAYGROUND_BYTES,
       types: ['text/event-stream', 'application/json'],
       errors: ['service_unavailable', 'body_too_large'],
-      stream: ({ actor, params, raw, exchange }) => services.playground.chat(actor, params.id, raw, exchange),
+      stream: ({ actor, params, query, raw, exchange }) =>
+        services.playground.chat(actor, params.id, query.projectId ?? null, raw, exchange),
     }),
     route({
       method: 'get',

@@ -84,14 +84,16 @@ export class KeyService {
     );
   }
 
-  /** A key that the console itself uses for somebody's requests in the playground. */
-  createPlaygroundKey(actor: Actor, accountId: string, expiresAt: number): Promise<CreatedKey> {
+  /** A key that the console itself uses for somebody's requests in the playground, and for their collections. */
+  createPlaygroundKey(
+    actor: Actor,
+    accountId: string,
+    expiresAt: number,
+    { projectId, scopes }: { projectId: string | null; scopes: string[] },
+  ): Promise<CreatedKey> {
     const userId = actor.userId ?? null;
-    return this.#make(
-      actor,
-      { accountId: accountId as AccountId, name: 'Playground', expiresAt, userId, tags: ['playground'] },
-      null,
-    );
+    const own = { name: 'Playground', tags: ['playground'], expiresAt, userId, projectId, scopes };
+    return this.#make(actor, { accountId: accountId as AccountId, ...own }, null);
   }
 
   async #make(actor: Actor, input: CreateKey, idempotencyKey: string | null): Promise<CreatedKey> {

@@ -1,39 +1,55 @@
 /**
- * The playground's requests go to the router like anybody's, with a key of their own: the same limits, the same price,
- * the same log. The key belongs to one user in one organisation, lives an hour, and is only in this process's memory.
+ * The playground's requests go to the router like anybody's: the same limits, the same price, the same log. They use a key
+ * of the console's own (`own-keys.ts`), or one that the person pastes: it is passed on and kept nowhere.
  */
+
+import type { Db } from '@tollgate/shared/db/client';
+import { keyByDigest } from '@tollgate/shared/db/console-lists';
 import { AppError } from '@tollgate/shared/domain/errors';
-import type { Clock } from '@tollgate/shared/runtime/clock';
+import { isWellFormedKey } from '@tollgate/shared/domain/key';
+import { keyDigest } from '@tollgate/shared/redis/digest';
 import type { Actor } from '../auth/actor.ts';
 import type { Exchange, Streamed } from '../http/route.ts';
-import type { KeyService } from '../keys/service.ts';
+import type { OwnKeys } from './own-keys.ts';
 
-const KEY_LIFE_MS = 3_600_000;
-/** A key is not used in its last minutes: an answer may take long. */
-const SPARE_MS = 10 * 60_000;
-const KEYS_MOST = 1_000;
 /** Headers of the router's answer that a client may care about. */
 const PASSED = /^(content-type|x-request-id|retry-after(-ms)?|x-ratelimit-.*|x-tollgate-.*|x-should-retry)$/;
+/** The key to run with, instead of the console's own. */
+const PASTED_KEY = 'x-playground-key';
+const EXPLAIN = 'x-tollgate-route-explain';
 
 export interface PlaygroundParts {
-  keys: KeyService;
-  clock: Clock;
+  db: Db;
+  ownKeys: OwnKeys;
+  pepper: string;
   /** Base of the router, without /v1; null = this console knows none. */
   routerUrl: string | null;
 }
 
 export class PlaygroundService {
   readonly #parts: PlaygroundParts;
-  readonly #keys = new Map<string, { text: Promise<string>; untilMs: number }>();
 
   constructor(parts: PlaygroundParts) {
     this.#parts = parts;
   }
 
-  async chat(actor: Actor, accountId: string, body: Buffer, exchange: Exchange): Promise<Streamed> {
-    const { routerUrl } = this.#parts;
+  async chat(
+    actor: Actor,
+    accountId: string,
+    projectId: string | null,
+    body: Buffer,
+    exchange: Exchange,
+  ): Promise<Streamed> {
+    const { routerUrl, ownKeys } = this.#parts;
     if (routerUrl === null) throw new AppError('not_found', { message: 'This console knows no router.' });
-    const key = await this.#key(actor, accountId);
+    const pasted = exchange.header(PASTED_KEY);
+    // Scores name workers: they are for those who run the installation.
+    const explain = actor.kind === 'operator' && exchange.header(EXPLAIN) === '1';
+    const use = { projectId, explain };
+    const key =
+      pasted === undefined
+        ? (await ownKeys.get(actor, accountId, use)).text
+        : await this.#checkPasted(pasted.trim(), accountId);
     let response: Response;
     try {
       response = await fetch(`${routerUrl}/v1/chat/completions`, {
@@ -41,6 +57,7 @@ export class PlaygroundService {
         headers: {
           'content-type': exchange.header('content-type') ?? 'application/json',
           authorization: `Bearer ${key}`,
+          ...(explain ? { [EXPLAIN]: '1' } : {}),
         },
         body: new Uint8Array(body),
         redirect: 'error',
@@ -50,8 +67,7 @@ export class PlaygroundService {
       if (exchange.signal.aborted) return { status: 499, headers: {}, body: null };
       throw new AppError('service_unavailable', { message: 'The router cannot be reached now.', cause: error });
     }
-    // Withdrawn by somebody: the next request makes another.
-    if (response.status === 401) this.#keys.delete(nameOf(actor, accountId));
+    if (response.status === 401 && pasted === undefined) ownKeys.forget(actor, accountId, use);
     const headers = Object.fromEntries([...response.headers].filter(([name]) => PASSED.test(name)));
     return {
       status: response.status,
@@ -60,23 +76,19 @@ export class PlaygroundService {
     };
   }
 
-  async #key(actor: Actor, accountId: string): Promise<string> {
-    const { keys, clock } = this.#parts;
-    const name = nameOf(actor, accountId);
-    const nowMs = clock.nowMs();
-    const known = this.#keys.get(name);
-    if (known && known.untilMs > nowMs + SPARE_MS) return known.text;
-    for (const [other, { untilMs }] of this.#keys) if (untilMs <= nowMs) this.#keys.delete(other);
-    if (this.#keys.size >= KEYS_MOST) this.#keys.clear();
-    const untilMs = nowMs + KEY_LIFE_MS;
-    const text = keys.createPlaygroundKey(actor, accountId, untilMs).then(({ key }) => key);
-    this.#keys.set(name, { text, untilMs });
-    text.catch(() => this.#keys.delete(name));
+  /** A key of this organisation, and one that its owner has not tied to addresses: the router would see this server's. */
+  async #checkPasted(text: string, accountId: string): Promise<string> {
+    const { db, pepper } = this.#parts;
+    const wrong = (message: string) => new AppError('invalid_request', { param: PASTED_KEY, message });
+    if (!isWellFormedKey(text)) throw wrong('This is not a whole key: a character is missing or wrong.');
+    const key = await keyByDigest(db, keyDigest(text, pepper));
+    if (key === null || key.accountId !== accountId) throw wrong('This key is none of this organisation.');
+    if (key.allowedIps !== null) {
+      throw wrong('This key may only be used from certain addresses, so it cannot be used from here.');
+    }
     return text;
   }
 }
-
-const nameOf = (actor: Actor, accountId: string) => `${actor.userId ?? actor.id} ${accountId}`;
 
 /** The router's bytes; a client that left, or a router that broke off, ends them. */
 async function* untilGone(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {

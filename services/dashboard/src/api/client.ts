@@ -22,26 +22,32 @@ export interface CallOptions {
   query?: Readonly<Record<string, unknown>>;
   body?: unknown;
   signal?: AbortSignal;
+  headers?: Readonly<Record<string, string>>;
   /** Makes a repeat harmless where the route honours it. */
   idempotencyKey?: string;
 }
 
-async function failure(response: Response): Promise<ApiError> {
-  const requestId = response.headers.get('x-request-id');
-  const text = await response.text();
+/** What goes with every change besides the cookie. */
+export const changeHeaders = (): Record<string, string> => (csrfToken === null ? {} : { 'x-csrf-token': csrfToken });
+
+/** The error of an answer's body. */
+export function errorOf(status: number, text: string, requestId: string | null): ApiError {
   try {
     const { error } = JSON.parse(text) as ErrorBody;
-    return new ApiError(response.status, error, requestId);
+    return new ApiError(status, error, requestId);
   } catch {
-    return new ApiError(response.status, { message: `The console answered ${response.status}.` }, requestId);
+    return new ApiError(status, { message: `The console answered ${status}.` }, requestId);
   }
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  return errorOf(response.status, await response.text(), response.headers.get('x-request-id'));
 }
 
 /** A request to the console; the raw answer. Asks for the password again where the route wants it, and then repeats. */
 export async function send(method: string, path: string, options: CallOptions = {}): Promise<Response> {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...options.headers, ...(method === 'GET' ? {} : changeHeaders()) };
   if (options.body !== undefined) headers['content-type'] = 'application/json';
-  if (method !== 'GET' && csrfToken !== null) headers['x-csrf-token'] = csrfToken;
   if (options.idempotencyKey) headers['idempotency-key'] = options.idempotencyKey;
   let response: Response;
   try {

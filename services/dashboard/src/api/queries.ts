@@ -3,6 +3,7 @@
 import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query';
 import type { AccountView } from '@tollgate/shared/contracts/console/accounts';
 import type { Me, SignInOptions } from '@tollgate/shared/contracts/console/auth';
+import type { CollectionPage } from '@tollgate/shared/contracts/console/collections';
 import type { Page } from '@tollgate/shared/contracts/console/common';
 import type { CreditsView } from '@tollgate/shared/contracts/console/credits';
 import type {
@@ -33,6 +34,8 @@ export const queryClient = new QueryClient({
 
 /** Lists of an organisation are short; a whole page of the API's largest size holds them. */
 export const WHOLE_LIST = 1000;
+/** Retrieval gives at most so many at a time. */
+export const COLLECTIONS_LIMIT = 100;
 export const account = (id: string) => `/api/accounts/${id}`;
 
 /** Oneself, or null when nobody is signed in. */
@@ -156,6 +159,14 @@ export const statusQuery = queryOptions({
   refetchInterval: 30_000,
   queryFn: ({ signal }) => get<StatusView>('/api/status', undefined, signal),
 });
+
+/** Collections of the organisation, or of one of its projects. */
+export const collectionsQuery = (id: string, projectId?: string) =>
+  queryOptions({
+    queryKey: ['collections', id, projectId ?? null],
+    queryFn: ({ signal }) =>
+      get<CollectionPage>(`${account(id)}/collections`, { projectId, limit: COLLECTIONS_LIMIT }, signal),
+  });
 
 /** A whole list that lies at an address, such as members or webhooks. */
 export const listQuery = <T>(path: string) =>

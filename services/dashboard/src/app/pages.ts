@@ -8,6 +8,7 @@ import {
   Gauge,
   House,
   KeyRound,
+  Library,
   type LucideIcon,
   ScrollText,
   ServerCog,
@@ -31,6 +32,7 @@ export interface PageLink {
 export const MAIN_PAGES: readonly PageLink[] = [
   { to: '/', title: 'Home', icon: House, words: 'overview start guide' },
   { to: '/playground', title: 'Playground', icon: SquareTerminal, words: 'chat try schema' },
+  { to: '/collections', title: 'Collections', icon: Library, words: 'documents files rag retrieval search upload' },
   { to: '/keys', title: 'API keys', icon: KeyRound, words: 'token secret rotate revoke' },
   { to: '/usage', title: 'Usage', icon: ChartColumn, words: 'spend tokens chart csv' },
   { to: '/requests', title: 'Requests', icon: Activity, words: 'log history errors' },

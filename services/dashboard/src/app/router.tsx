@@ -91,6 +91,14 @@ const inside = <const P extends string>(path: P, load: () => Promise<{ default: 
     errorComponent: ({ error }) => <CrashPage error={error} />,
   });
 
+interface PlaygroundSearch {
+  model?: string | undefined;
+  collection?: string | undefined;
+  project?: string | undefined;
+}
+const projectSearch = (search: Record<string, unknown>): { project?: string | undefined } =>
+  compactSearch({ project: textIn(search, 'project', 64) });
+
 const organisation = [
   inside('/', () => import('../screens/home/home.tsx')),
   createRoute({
@@ -126,9 +134,25 @@ const organisation = [
   createRoute({
     getParentRoute: () => signedIn,
     path: '/playground',
-    validateSearch: (search: Record<string, unknown>): { model?: string } =>
-      textIn(search, 'model') ? { model: textIn(search, 'model')! } : {},
+    validateSearch: (search: Record<string, unknown>): PlaygroundSearch =>
+      compactSearch({
+        model: textIn(search, 'model'),
+        collection: textIn(search, 'collection', 64),
+        project: textIn(search, 'project', 64),
+      }),
     component: lazyRouteComponent(() => import('../screens/playground/playground.tsx')),
+  }),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/collections',
+    validateSearch: projectSearch,
+    component: lazyRouteComponent(() => import('../screens/collections/collections.tsx')),
+  }),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/collections/$collectionId',
+    validateSearch: projectSearch,
+    component: lazyRouteComponent(() => import('../screens/collections/collection-page.tsx')),
   }),
   inside('/models', () => import('../screens/models/models.tsx')),
   inside('/limits', () => import('../screens/limits/limits.tsx')),

@@ -5,6 +5,7 @@ import { ChevronsUpDown, Menu as MenuIcon, Moon, Search, Sun, X } from 'lucide-r
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useState } from 'react';
 import { post } from '../api/client.ts';
 import { keepMe, meQuery, queryClient } from '../api/queries.ts';
+import { forgetKeys } from '../screens/playground/pasted-keys.ts';
 import { Button } from '../ui/button.tsx';
 import { DropMenu, MenuLine, MenuRow } from '../ui/menu.tsx';
 import { Keyboard } from './keyboard.tsx';
@@ -62,6 +63,7 @@ function WhoAndWhere() {
   const signOut = async () => {
     await post('/api/auth/logout').catch(() => undefined);
     keepMe(null);
+    forgetKeys();
     queryClient.clear();
     queryClient.setQueryData(meQuery.queryKey, null);
     await navigate({ to: '/sign-in' });

@@ -20,6 +20,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: 'g r', action: 'go:/requests', title: 'Requests', group: 'Go to' },
   { keys: 'g c', action: 'go:/credits', title: 'Credits', group: 'Go to' },
   { keys: 'g p', action: 'go:/playground', title: 'Playground', group: 'Go to' },
+  { keys: 'g d', action: 'go:/collections', title: 'Collections of documents', group: 'Go to' },
   { keys: 'g m', action: 'go:/models', title: 'Models and prices', group: 'Go to' },
   { keys: 'g l', action: 'go:/limits', title: 'Limits', group: 'Go to' },
   { keys: 'g f', action: 'go:/admin/fleet', title: 'Fleet (operators)', group: 'Go to' },

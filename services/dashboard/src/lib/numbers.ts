@@ -20,3 +20,16 @@ export function quantile(values: readonly number[], share: number): number | nul
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))]!;
 }
+
+/** `512 B`, `12.3 kB`, `4.0 MB`. */
+export function bytes(value: number): string {
+  if (value < 1000) return `${value} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let size = value;
+  let unit = -1;
+  while (size >= 999.95 && unit < units.length - 1) {
+    size /= 1000;
+    unit++;
+  }
+  return `${size.toFixed(size < 100 ? 1 : 0)} ${units[unit]}`;
+}

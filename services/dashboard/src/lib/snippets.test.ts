@@ -34,3 +34,11 @@ describe('snippets', () => {
     expect(JSON.parse(body)).toEqual(request.body);
   });
 });
+
+test('our own fields reach Python in extra_body, which the SDK passes on', () => {
+  const body = { model: 'm', messages: [], rag_params: { vector_store_ids: ['vs_1'] } };
+  const code = snippet('python', { baseUrl: 'http://h/v1', body });
+  expect(code).toContain('    extra_body={\n        "rag_params": {');
+  expect(code).not.toMatch(/^ {4}rag_params=/m);
+  expect(snippet('curl', { baseUrl: 'http://h/v1', body })).toContain('"rag_params": {');
+});

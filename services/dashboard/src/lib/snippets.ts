@@ -34,6 +34,9 @@ export function pythonValue(value: unknown, indent = ''): string {
   return JSON.stringify(value);
 }
 
+/** Fields that are ours: the Python SDK passes them on in `extra_body` alone. */
+const EXTRA = new Set(['rag_params']);
+
 /** How a program of the reader's reads its environment; this page itself has none. */
 const nodeVariable = (name: string) => `process.${'env'}.${name}`;
 
@@ -48,7 +51,10 @@ export function snippet(language: Language, { baseUrl, body }: SnippetRequest): 
     ].join('\n');
   }
   if (language === 'python') {
-    const fields = Object.entries(body).map(([name, value]) => `    ${name}=${pythonValue(value, '    ')},\n`);
+    const own = Object.entries(body).filter(([name]) => !EXTRA.has(name));
+    const extra = Object.entries(body).filter(([name]) => EXTRA.has(name));
+    const all = extra.length === 0 ? own : [...own, ['extra_body', Object.fromEntries(extra)] as const];
+    const fields = all.map(([name, value]) => `    ${name}=${pythonValue(value, '    ')},\n`);
     const read = stream
       ? 'for chunk in answer:\n    if chunk.choices:\n        print(chunk.choices[0].delta.content or "", end="")'
       : 'print(answer.choices[0].message.content)';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { bucketStart, buckets, duration, relative } from './time.ts';
+import { bucketStart, buckets, duration, lastMonths, relative } from './time.ts';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 const at = (ms: number) => new Date(NOW + ms).toISOString();
@@ -27,4 +27,8 @@ describe('times on screen', () => {
     expect(buckets(NOW - 2 * 3_600_000 + 1, NOW + 1, 'hour')).toHaveLength(3);
     expect(buckets(0, NOW, 'hour')).toHaveLength(1000);
   });
+});
+
+test('months go back over the turn of a year', () => {
+  expect(lastMonths(Date.parse('2026-02-01T00:00:00Z'), 4)).toEqual(['2026-02', '2026-01', '2025-12', '2025-11']);
 });

@@ -75,3 +75,11 @@ export function buckets(fromMs: number, toMs: number, by: 'hour' | 'day'): numbe
   for (let at = bucketStart(fromMs, by); at < toMs && list.length < 1000; at += size) list.push(at);
   return list;
 }
+
+/** `2026-11`, `2026-10` …: the present UTC month and those before it. */
+export function lastMonths(nowMs: number, howMany: number): string[] {
+  const now = new Date(nowMs);
+  return Array.from({ length: howMany }, (_, back) =>
+    new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - back, 1)).toISOString().slice(0, 7),
+  );
+}

@@ -20,6 +20,8 @@ interface TableProps<T> {
   /** Id that `c` copies while the row has the focus. */
   copyId?(row: T): string;
   empty?: ReactNode;
+  /** Wider than its place and without links in it: the frame itself can be focused and scrolled by keyboard. */
+  scrolls?: boolean;
 }
 
 const FROM = { sm: 'hidden sm:table-cell', md: 'hidden md:table-cell', lg: 'hidden lg:table-cell' };
@@ -27,10 +29,10 @@ const cellClass = <T,>(column: Column<T>) =>
   `${column.numeric ? 'num text-right' : 'text-left'} ${column.from ? FROM[column.from] : ''}`;
 
 /** The first cell's link or button carries `data-row-main`: j, k and Enter work on it. */
-export function Table<T>({ caption, columns, rows, rowKey, copyId, empty }: TableProps<T>) {
+export function Table<T>({ caption, columns, rows, rowKey, copyId, empty, scrolls }: TableProps<T>) {
   if (rows.length === 0 && empty) return <div className="card">{empty}</div>;
   return (
-    <div className="card scroll-x" tabIndex={-1}>
+    <div className="card scroll-x" tabIndex={scrolls ? 0 : -1}>
       <table className="w-full border-collapse text-sm">
         <caption className="sr-only">{caption}</caption>
         <thead>

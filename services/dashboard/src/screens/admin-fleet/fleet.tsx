@@ -23,6 +23,7 @@ import {
 } from '../../ui/parts.tsx';
 import { Segments } from '../../ui/tabs.tsx';
 import { isWell, NO_HISTORY, remembered, type Sort, sorted, totals } from './figures.ts';
+import { WhyThisWorker } from './why.tsx';
 
 const Strip = lazy(() => import('./fleet-strip.tsx'));
 const FLEET = ['fleet'];
@@ -99,6 +100,7 @@ export default function FleetPage() {
                 ))}
               </ul>
             )}
+            <WhyThisWorker />
             <Routers data={data} />
           </>
         )}
@@ -231,9 +233,8 @@ function Routers({ data }: { data: FleetView }) {
         {data.routers.length === 0 ? <li className="text-sm text-muted">No router has written its view yet.</li> : null}
       </ul>
       <p className="mt-3 text-xs text-muted">
-        Which worker served a request stands on the request's own page. Why it was chosen: send the request with{' '}
-        <code>x-tollgate-route-explain: 1</code> and a key of the scope <code>route-explain</code>; the answer's header
-        of that name holds every candidate's score.
+        Which worker served a request stands on the request's own page. Programs ask why it was chosen with{' '}
+        <code>x-tollgate-route-explain: 1</code> and a key of the scope <code>route-explain</code>.
       </p>
     </Card>
   );

@@ -13,6 +13,7 @@ import { AutoRecharge } from './auto-recharge.tsx';
 import { Ledger } from './ledger-table.tsx';
 import { Payments } from './payments.tsx';
 import { Redeem } from './redeem.tsx';
+import { Statement } from './statement.tsx';
 import { TopUp } from './top-up.tsx';
 
 export default function CreditsPage() {
@@ -40,6 +41,7 @@ export default function CreditsPage() {
           </div>
         )}
       </Loaded>
+      <Statement />
       <Ledger />
       {topup.data?.card ? <Payments /> : null}
     </PageBody>

@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import type { KeyView } from '@tollgate/shared/contracts/console/keys';
+import type { MemberView } from '@tollgate/shared/contracts/console/organisations';
 import { Ban, Plus, RefreshCw, Settings2 } from 'lucide-react';
 import { useState } from 'react';
-import { keysQuery } from '../../api/queries.ts';
+import { account, keysQuery, listQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { toNusd } from '../../lib/money.ts';
 import { relative } from '../../lib/time.ts';
@@ -25,6 +26,8 @@ export default function KeysPage() {
   const navigate = useNavigate();
   const { create, q } = useSearch({ from: '/signed-in/keys' });
   const keys = useQuery(keysQuery(accountId));
+  const members = useQuery(listQuery<MemberView>(`${account(accountId)}/members`));
+  const names = new Map((members.data ?? []).map(({ userId, name, email }) => [userId, name || email]));
   const [doing, setDoing] = useState<Doing>(null);
   const [withEnded, setWithEnded] = useState(false);
   const setCreate = (open: boolean) =>
@@ -97,6 +100,7 @@ export default function KeysPage() {
                 columns={columns(
                   now,
                   writer,
+                  names,
                   setDoing,
                   (key) => void navigate({ to: '/keys/$keyId', params: { keyId: key.keyId } }),
                 )}
@@ -119,6 +123,7 @@ export default function KeysPage() {
 function columns(
   now: number,
   writer: boolean,
+  names: ReadonlyMap<string, string>,
   setDoing: (doing: Doing) => void,
   open: (key: KeyView) => void,
 ): Column<KeyView>[] {
@@ -177,6 +182,16 @@ function columns(
           </div>
         );
       },
+    },
+    {
+      id: 'owner',
+      header: 'Made by',
+      from: 'lg',
+      cell: (key) => (
+        <span className="block max-w-36 truncate text-muted">
+          {key.createdBy ? (names.get(key.createdBy) ?? 'the operator') : '–'}
+        </span>
+      ),
     },
     {
       id: 'used',

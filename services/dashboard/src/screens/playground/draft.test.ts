@@ -4,7 +4,7 @@ import { bodyOf, draftFromHash, draftToHash, EMPTY_DRAFT, PRESETS } from './draf
 
 describe('playground draft', () => {
   test('a shared address gives the same draft, whatever the alphabet', () => {
-    const draft = { ...EMPTY_DRAFT, model: 'org/m', system: 'Grüß Gott 👋', structured: true };
+    const draft = { ...EMPTY_DRAFT, model: 'org/m', system: 'Grüß Gott 👋', structured: true, collections: ['vs_1'] };
     expect(draftFromHash(`#${draftToHash(draft)}`)).toEqual(draft);
     expect(draftToHash(draft)).toMatch(/^[\w-]+$/);
   });
@@ -25,6 +25,8 @@ describe('playground draft', () => {
     });
     const body = bodyOf({ ...EMPTY_DRAFT, model: 'm', system: 's', temperature: '0.2', structured: true });
     expect(body).toMatchObject({ temperature: 0.2, max_tokens: 400, response_format: { type: 'json_schema' } });
+    const grounded = bodyOf({ ...EMPTY_DRAFT, model: 'm', collections: ['vs_1'], mode: 'text', topK: '' });
+    expect(grounded.rag_params).toEqual({ vector_store_ids: ['vs_1'], mode: 'text' });
     expect(() => bodyOf({ ...EMPTY_DRAFT, structured: true, schema: '{' })).toThrow(SyntaxError);
   });
 

@@ -16,7 +16,15 @@ export interface Draft {
   schema: string;
   structured: boolean;
   strict: boolean;
+  /** Collections that the answer may quote, of this project (empty: of none). */
+  collections: string[];
+  project: string;
+  mode: 'hybrid' | 'vector' | 'text';
+  topK: string;
 }
+
+/** The router takes so many in one request. */
+export const COLLECTIONS_MOST = 8;
 
 export const SAMPLE_SCHEMA = JSON.stringify(
   {
@@ -42,6 +50,10 @@ export const EMPTY_DRAFT: Draft = {
   schema: SAMPLE_SCHEMA,
   structured: false,
   strict: true,
+  collections: [],
+  project: '',
+  mode: 'hybrid',
+  topK: '5',
 };
 
 export const PRESETS: readonly { name: string; draft: Partial<Draft> }[] = [
@@ -91,9 +103,19 @@ export function bodyOf(draft: Draft): Record<string, unknown> {
   ];
   const temperature = Number(draft.temperature);
   const maxTokens = Number(draft.maxTokens);
+  const topK = Number(draft.topK);
   return {
     model: draft.model,
     messages,
+    ...(draft.collections.length > 0
+      ? {
+          rag_params: {
+            vector_store_ids: draft.collections,
+            mode: draft.mode,
+            ...(Number.isInteger(topK) && topK > 0 ? { top_k: topK } : {}),
+          },
+        }
+      : {}),
     ...(draft.maxTokens.trim() !== '' && Number.isFinite(maxTokens) ? { max_tokens: maxTokens } : {}),
     ...(draft.temperature.trim() !== '' && Number.isFinite(temperature) ? { temperature } : {}),
     ...(draft.structured
@@ -136,6 +158,12 @@ export function draftFromHash(hash: string): Draft | null {
       schema: text('schema'),
       structured: found.structured === true,
       strict: found.strict !== false,
+      collections: (Array.isArray(found.collections) ? found.collections : [])
+        .filter((id): id is string => typeof id === 'string' && /^vs_\w{1,60}$/.test(id))
+        .slice(0, COLLECTIONS_MOST),
+      project: text('project'),
+      mode: found.mode === 'vector' || found.mode === 'text' ? found.mode : 'hybrid',
+      topK: text('topK'),
     };
   } catch {
     return null;

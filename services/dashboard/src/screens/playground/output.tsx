@@ -11,12 +11,14 @@ import { count } from '../../lib/numbers.ts';
 import { LANGUAGE_NAMES, LANGUAGES, type Language, snippet } from '../../lib/snippets.ts';
 import { duration } from '../../lib/time.ts';
 import { CopyButton, CopyLine } from '../../ui/copy.tsx';
+import { ExplanationTable } from '../../ui/explanation.tsx';
 import { Badge, Card, ErrorNote } from '../../ui/parts.tsx';
 import { Segments } from '../../ui/tabs.tsx';
 import { bodyOf, type Draft } from './draft.ts';
 import type { Run } from './run-state.ts';
+import { ShownSources } from './sources.tsx';
 
-type Tab = 'answer' | Language;
+type Tab = 'answer' | 'routing' | Language;
 
 export function Output({ run, draft, price }: { run: Run; draft: Draft; price: PriceView | null }) {
   const [tab, setTab] = useState<Tab>('answer');
@@ -31,12 +33,19 @@ export function Output({ run, draft, price }: { run: Run; draft: Draft; price: P
           onChange={setTab}
           options={[
             { value: 'answer', label: 'Answer' },
+            ...(run.explanation ? [{ value: 'routing' as const, label: 'Routing' }] : []),
             ...LANGUAGES.map((value) => ({ value, label: LANGUAGE_NAMES[value] })),
           ]}
         />
       }
     >
-      {tab === 'answer' ? <Answer run={run} draft={draft} price={price} /> : <Code language={tab} draft={draft} />}
+      {tab === 'routing' && run.explanation ? (
+        <ExplanationTable explanation={run.explanation} />
+      ) : tab === 'answer' || tab === 'routing' ? (
+        <Answer run={run} draft={draft} price={price} />
+      ) : (
+        <Code language={tab} draft={draft} />
+      )}
     </Card>
   );
 }
@@ -68,6 +77,7 @@ function Answer({ run, draft, price }: { run: Run; draft: Draft; price: PriceVie
           </span>
         )}
       </div>
+      {run.sources ? <ShownSources sources={run.sources} /> : null}
       {draft.structured && run.text !== '' ? <SchemaCheck run={run} schema={draft.schema} /> : null}
       <Spoken run={run} />
       {run.requestId && (run.state === 'done' || run.state === 'failed') ? (

@@ -32,3 +32,21 @@ test('an error event ends the run and keeps what was written', () => {
   );
   expect(run).toMatchObject({ state: 'failed', text: 'a', error: { message: 'gone', code: 'worker_stream_broken' } });
 });
+
+test('sources come with the last chunk before usage and stay; an answer without collections has none', () => {
+  const source = { index: 1, vector_store_id: 'vs_1', file_id: 'file_1', filename: 'terms.md', heading: 'Returns' };
+  const passage = {
+    ...source,
+    place: '',
+    chunk: 0,
+    score: 0.5,
+    attributes: {},
+    content: [{ type: 'text', text: '30 days' }],
+  };
+  const run = fold(chunk({ content: 'a' }), chunk({ annotations: [], sources: [passage] }), chunk({}));
+  expect(run.sources).toEqual([
+    expect.objectContaining({ index: 1, filename: 'terms.md', text: '30 days', score: 0.5 }),
+  ]);
+  expect(fold(chunk({ content: 'a' })).sources).toBeNull();
+  expect(fold(chunk({ sources: [] })).sources).toEqual([]);
+});

@@ -1,10 +1,21 @@
 /** A run of the playground, event by event. Pure. */
 import { ApiError } from '../../api/error.ts';
+import type { Explanation } from '../../lib/explanation.ts';
 
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
   prompt_tokens_details?: { cached_tokens?: number } | null;
+}
+
+/** A passage that the answer was given. */
+export interface Source {
+  index: number;
+  filename: string;
+  heading: string;
+  place: string;
+  score: number;
+  text: string;
 }
 
 export interface Run {
@@ -20,6 +31,9 @@ export interface Run {
   usage: Usage | null;
   finishReason: string | null;
   requestId: string | null;
+  /** Null: the request named no collection. */
+  sources: Source[] | null;
+  explanation: Explanation | null;
   error: unknown;
 }
 
@@ -34,12 +48,28 @@ export const IDLE: Run = {
   usage: null,
   finishReason: null,
   requestId: null,
+  sources: null,
+  explanation: null,
   error: null,
 };
 
+interface ChunkSource {
+  index: number;
+  filename: string;
+  heading: string;
+  place: string;
+  score: number;
+  content: { text: string }[];
+}
+
 interface Chunk {
   choices?: {
-    delta?: { content?: string | null; reasoning_content?: string | null; reasoning?: string | null };
+    delta?: {
+      content?: string | null;
+      reasoning_content?: string | null;
+      reasoning?: string | null;
+      sources?: ChunkSource[];
+    };
     finish_reason?: string | null;
   }[];
   usage?: Usage | null;
@@ -72,6 +102,12 @@ export function onChunk(run: Run, data: string, nowMs: number): Run {
     firstTokenMs: run.firstTokenMs ?? (came ? elapsedMs : null),
     elapsedMs: came ? elapsedMs : run.elapsedMs,
     usage: chunk.usage ?? run.usage,
+    sources: choice?.delta?.sources?.map(sourceOf) ?? run.sources,
     finishReason: choice?.finish_reason ?? run.finishReason,
   };
 }
+
+const sourceOf = ({ content, ...source }: ChunkSource): Source => ({
+  ...source,
+  text: content.map(({ text }) => text).join('\n'),
+});

@@ -3,8 +3,17 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { failureOf, send } from '../../api/client.ts';
 import { ApiError } from '../../api/error.ts';
 import { account } from '../../api/queries.ts';
+import { readExplanation } from '../../lib/explanation.ts';
 import { sseReader } from '../../lib/sse.ts';
 import { IDLE, onChunk, type Run } from './run-state.ts';
+
+export interface RunOptions {
+  /** A key to run with instead of the session's own. */
+  key: string | null;
+  project: string | undefined;
+  /** Asks why the worker was chosen: operators. */
+  explain: boolean;
+}
 
 export function useRun(accountId: string) {
   const [run, setRun] = useState<Run>(IDLE);
@@ -24,18 +33,27 @@ export function useRun(accountId: string) {
   }, []);
 
   const start = useCallback(
-    async (body: Record<string, unknown>) => {
+    async (body: Record<string, unknown>, { key, project, explain }: RunOptions) => {
       abort.current?.abort();
       const controller = new AbortController();
       abort.current = controller;
       show({ ...IDLE, state: 'waiting', startMs: performance.now() });
       try {
         const response = await send('POST', `${account(accountId)}/playground/chat`, {
+          query: { projectId: project },
+          headers: {
+            ...(key === null ? {} : { 'x-playground-key': key }),
+            ...(explain ? { 'x-tollgate-route-explain': '1' } : {}),
+          },
           body,
           signal: controller.signal,
         });
         if (!response.ok || !response.body) throw await failureOf(response);
-        show({ ...current.current, requestId: response.headers.get('x-request-id') });
+        show({
+          ...current.current,
+          requestId: response.headers.get('x-request-id'),
+          explanation: readExplanation(response.headers.get('x-tollgate-route-explain')),
+        });
         const read = sseReader();
         const decoder = new TextDecoder();
         for await (const bytes of chunks(response.body)) {

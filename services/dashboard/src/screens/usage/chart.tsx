@@ -22,7 +22,7 @@ interface Props {
   label(startMs: number): string;
   value(amount: bigint): string;
   /** A click on a bar of a time and, unless the gap between bars was hit, a group. */
-  onPick(startMs: number): void;
+  onPick(startMs: number, group?: string): void;
 }
 
 export default function UsageChart({ rows, groups, measure, label, value, onPick }: Props) {
@@ -100,6 +100,11 @@ export default function UsageChart({ rows, groups, measure, label, value, onPick
             isAnimationActive={false}
             maxBarSize={42}
             cursor="pointer"
+            onClick={(_bar, at, event) => {
+              event.stopPropagation();
+              const row = rows[at];
+              if (row) onPick(row.startMs, id);
+            }}
           />
         ))}
       </BarChart>

@@ -136,7 +136,7 @@ export default function UsagePage() {
             window={window}
             measure={measure}
             onMeasure={(next) => set({ measure: next })}
-            onPick={(startMs) =>
+            onPick={(startMs, picked) =>
               void navigate({
                 to: '/requests',
                 search: compactSearch({
@@ -145,6 +145,7 @@ export default function UsagePage() {
                   model: search.model,
                   keyId: search.keyId,
                   outcome: search.outcome,
+                  ...only(group, picked),
                 }),
               })
             }
@@ -155,12 +156,18 @@ export default function UsagePage() {
   );
 }
 
+/** The filter that a part of a bar stands for. `other` is many. */
+function only(group: string, picked: string | undefined) {
+  if (picked === undefined || picked === 'other') return {};
+  return { model: { model: [picked] }, key: { keyId: [picked] }, status: { outcome: [picked] } }[group] ?? {};
+}
+
 interface FiguresProps {
   data: SeriesView;
   window: Window;
   measure: Measure;
   onMeasure(measure: Measure): void;
-  onPick(startMs: number): void;
+  onPick(startMs: number, group?: string): void;
 }
 
 function Figures({ data, window, measure, onMeasure, onPick }: FiguresProps) {
@@ -250,7 +257,9 @@ function Figures({ data, window, measure, onMeasure, onPick }: FiguresProps) {
             </li>
           ))}
         </ul>
-        <p className="mt-2 text-xs text-muted">A click on a bar opens its requests. The same figures stand below.</p>
+        <p className="mt-2 text-xs text-muted">
+          A click on a part of a bar opens its requests. The same figures stand below.
+        </p>
       </Card>
       <Twin rows={rows} groups={groups} value={value} by={window.by} onPick={onPick} />
     </>
