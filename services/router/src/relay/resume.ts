@@ -47,6 +47,16 @@ export class Transcript {
     if (this.content.length + this.reasoning.length > MAX_KEPT_CHARS) this.giveUp();
   }
 
+  /** As `add`, for a later chunk that holds this much text (as JSON has it) and neither thoughts nor calls. */
+  addText(text: string, completionTokens: number | null, reasoningTokens: number): void {
+    if (!this.usable) return;
+    if (text !== '') this.textChunks++;
+    this.content += text;
+    this.completionTokens = completionTokens;
+    this.reasoningTokens = reasoningTokens;
+    if (this.content.length + this.reasoning.length > MAX_KEPT_CHARS) this.giveUp();
+  }
+
   get isEmpty(): boolean {
     return this.content === '' && this.reasoning === '';
   }

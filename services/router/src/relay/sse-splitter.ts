@@ -45,6 +45,11 @@ export class SseSplitter {
     return rest;
   }
 
+  /** A carriage return has come: lines may end in other ways than by `\n`. */
+  get hasSeenCr(): boolean {
+    return this.sawCr;
+  }
+
   get pendingBytes(): number {
     return this.rest.length;
   }

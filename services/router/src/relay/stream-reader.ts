@@ -12,6 +12,7 @@ import type { Violation } from '../schema-gate/validate.ts';
 import { AnswerCheck } from './answer-check.ts';
 import type { AnswerReader } from './answer-reader.ts';
 import { type ChunkShape, ChunkShaper } from './chunk-shape.ts';
+import { ChunkTemplate } from './chunk-template.ts';
 import { type Continuation, joinCounts, rewriteResumed, sameCreated, type Transcript } from './resume.ts';
 import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
 import { finalCounts, openAiUsage, type TokenCounts } from './token-counts.ts';
@@ -88,6 +89,8 @@ export class StreamReader implements AnswerReader {
   private ending = '';
   private readonly transcript: Transcript | null;
   private readonly from: Continuation | null;
+  /** null: chunks have to be read in full. */
+  private readonly template: ChunkTemplate | null;
   private readonly take = (event: string): boolean => this.takeEvent(event);
 
   constructor(options: StreamReaderOptions) {
@@ -100,6 +103,8 @@ export class StreamReader implements AnswerReader {
     this.transcript = options.transcript ?? null;
     this.from = options.from ?? null;
     if (this.from !== null) this.answerEvents = this.from.givenTokens;
+    const isPlain = this.check === null && this.from === null && options.choices === 1 && !options.shape.bareText;
+    this.template = isPlain ? new ChunkTemplate() : null;
   }
 
   /** Takes bytes from the worker, returns those to pass on now (as latin1 text). */
@@ -140,6 +145,8 @@ export class StreamReader implements AnswerReader {
   }
 
   private takeEvent(event: string): boolean {
+    const span = this.splitter.hasSeenCr ? null : (this.template?.match(event) ?? null);
+    if (span !== null) return this.takeLike(event, span, this.template!);
     const data = dataOf(event);
     if (data === null) {
       if (this.events > 0) this.out += event;
@@ -158,6 +165,17 @@ export class StreamReader implements AnswerReader {
     if (!data.startsWith('{') || !data.endsWith('}')) return this.fail({ kind: 'garbage' });
     // An event of several data lines is legal and no engine sends it: made one line, so that it can be edited.
     return this.takeChunk(event.startsWith('data: {') && !data.includes('\n') ? event : oneLine(data));
+  }
+
+  /** A chunk like the one before it but for its text and its counts. */
+  private takeLike(event: string, span: UsageSpan, template: ChunkTemplate): true {
+    this.takeRunningUsage(event, span);
+    this.events++;
+    this.answerEvents++;
+    const text = template.textOf(event);
+    this.transcript?.addText(text, this.promptTokens === null ? null : this.completions[0]!, this.reasoningTokens);
+    this.out += template.shown(text);
+    return true;
   }
 
   private takeChunk(event: string): boolean {
@@ -197,10 +215,13 @@ export class StreamReader implements AnswerReader {
           : this.counts;
       this.transcript.add(text, this.promptTokens === null ? null : completionTokens, reasoningTokens);
     }
+    const whole = text;
+    const counted = span;
     const inFinish = this.options.usage === 'finish_chunk';
     if (span !== null && (inFinish || this.options.usage === 'hidden')) text = cutUsage(text, span);
     else if (this.options.usage === 'final') text = span === null ? withNullUsage(text) : nullUsage(text, span);
     const shaped = this.shaper.apply(text, ends, calls);
+    if (counted !== null && !ends && !calls && whole === event) this.template?.learn(event, counted, shaped);
     if (inFinish && ends && !this.finishReasons.includes(null)) this.ending = shaped;
     else this.out += shaped;
     return true;
