@@ -26,14 +26,24 @@ export interface WorkerState {
   engine: { running: number; waiting: number };
 }
 
-export async function startWorkerProcess(flags: readonly string[] = []): Promise<WorkerProcess> {
+export async function startWorkerProcess(flags: readonly string[] = [], host = '127.0.0.1'): Promise<WorkerProcess> {
   const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${host}:${port}`;
   let child: ChildProcess;
   const start = async (): Promise<void> => {
     child = spawn(
       process.execPath,
-      ['--conditions=tollgate-source', SCRIPT, '--port', String(port), '--log-level', 'error', ...flags],
+      [
+        '--conditions=tollgate-source',
+        SCRIPT,
+        '--host',
+        host,
+        '--port',
+        String(port),
+        '--log-level',
+        'error',
+        ...flags,
+      ],
       { env: childEnvironment({ NODE_OPTIONS: undefined }), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
     );
     const begun = child;
@@ -88,10 +98,15 @@ export interface Heard {
   errorAfterMs: number | null;
 }
 
-export async function hear(url: string, key: string, body: object): Promise<Heard> {
+export async function hear(
+  url: string,
+  key: string,
+  body: object,
+  headers: Record<string, string> = {},
+): Promise<Heard> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...headers },
     body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
   });
   const heard: Heard = {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import {
   debianRoot,
   findChromium,
+  findNginx,
   findPostgres,
   findRedis,
   onPath,
@@ -191,4 +192,20 @@ export function ensureChromium() {
   if (!fetchUnpacked([...packages, 'chromium-common', 'fonts-dejavu-core'], programs)) return false;
   writeFontConfiguration(debianRoot);
   return findChromium() !== null;
+}
+
+/** What a person can do when no nginx could be had. */
+export const NGINX_HELP =
+  'no nginx on PATH, and none could be fetched: the test of an installation behind it is skipped (Debian: sudo apt-get install nginx-light)';
+
+/** Makes sure that an nginx can be started, where there is one or the Debian archive is at hand. @returns {boolean} */
+export function ensureNginx() {
+  if (findNginx()) return true;
+  if (!hasDebianTools()) return false;
+  // Unpacked also as root: installing the package would start a server on port 80.
+  say('fetching nginx from the Debian archive into .tollgate/ for the tests (about 5 s)');
+  const program = join(debianRoot, 'usr', 'sbin', 'nginx');
+  const programs = () => (existsSync(program) ? [program] : []);
+  // Since Debian 12 nginx-light is a name; the program lies in `nginx`.
+  return fetchUnpacked(['nginx-light', 'nginx'], programs) && findNginx() !== null;
 }

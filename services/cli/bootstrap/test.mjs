@@ -8,7 +8,15 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ensureDashboard } from './dashboard.mjs';
-import { CHROMIUM_HELP, ensureChromium, ensurePostgres, ensureRedis, REDIS_HELP } from './debian.mjs';
+import {
+  CHROMIUM_HELP,
+  ensureChromium,
+  ensureNginx,
+  ensurePostgres,
+  ensureRedis,
+  NGINX_HELP,
+  REDIS_HELP,
+} from './debian.mjs';
 import {
   checkNodeVersion,
   ensureInstalled,
@@ -43,6 +51,11 @@ async function main() {
   if (!ensureChromium()) {
     if (full) throw new Stop(CHROMIUM_HELP.replace('tests in a browser are skipped', 'the full run needs it'));
     say(CHROMIUM_HELP);
+  }
+  if (!ensureNginx()) {
+    if (full)
+      throw new Stop(NGINX_HELP.replace('the test of an installation behind it is skipped', 'the full run needs it'));
+    say(NGINX_HELP);
   }
   await ensureDashboard(node);
   const env = withNode(node);

@@ -59,7 +59,7 @@ import { SchemaGate } from './schema-gate/gate.ts';
 import { Heartbeats } from './settlement/heartbeats.ts';
 import { Settlement } from './settlement/settle.ts';
 import { Voids } from './settlement/voids.ts';
-import { leaveKindly, Running } from './shutdown.ts';
+import { closePort, leaveKindly, Running } from './shutdown.ts';
 import { lockFolder } from './spool/dir-lock.ts';
 import { decodeSpooled, ingestInto } from './spool/records.ts';
 import { Spool } from './spool/spool.ts';
@@ -423,10 +423,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   lifecycle.defer('requests', async () => {
     draining = true;
     await clock.sleep(config.TOLLGATE_DRAIN_DELAY_MS);
-    running.closed = true;
-    server.close();
-    server.closeIdleConnections();
     const stopMs = config.TOLLGATE_STOP_GRACE_MS;
+    await closePort(server, clock, stopMs * 0.05);
+    running.closed = true;
+    server.closeIdleConnections();
     const cut = await running.finish(stopMs * 0.6, Math.min(2_000, stopMs * 0.1));
     if (cut > 0) logger.warn({ requests: cut }, 'requests were ended at the deadline');
     const left = await spool.drain(

@@ -1,5 +1,6 @@
 /** Requests under way, so that a stop can wait for them and, at its deadline, end them. */
 import type { Server } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Stop } from './relay/deliver.ts';
 import { Roster, type Seat } from './roster.ts';
@@ -12,6 +13,20 @@ export function leaveKindly(server: Server, isDraining: () => boolean): void {
   server.prependListener('request', (_request, response) => {
     if (isDraining()) response.setHeader('connection', 'close');
   });
+}
+
+/** How long a connection that was just taken may need to say its request. */
+const FIRST_WORDS_MS = 250;
+
+/**
+ * Closes the port, and leaves open what came through it: http's own `close` would also cut kept connections, on which a
+ * balancer may be sending at this moment. Resolves when whoever connected last had the time to ask.
+ */
+export async function closePort(server: Server, clock: Clock, graceMs: number): Promise<void> {
+  // Right after the event loop has looked at the port: what waits there when it closes is refused unheard.
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  NetServer.prototype.close.call(server);
+  await clock.sleep(Math.min(FIRST_WORDS_MS, graceMs));
 }
 
 export class Running {

@@ -117,6 +117,19 @@ export function findChromium({ path = process.env.PATH ?? '', root = debianRoot 
 }
 
 /**
+ * An nginx, for the tests that put one in front of routers and for the bench.
+ * @param {{ path?: string, root?: string }} [where]
+ * @returns {{ program: string, env: Record<string, string>, origin: 'path' | 'unpacked' } | null}
+ */
+export function findNginx({ path = process.env.PATH ?? '', root = debianRoot } = {}) {
+  const wide = [path, '/usr/sbin', '/usr/local/sbin', '/usr/local/bin', '/opt/homebrew/bin'].join(delimiter);
+  const program = onPath('nginx', wide);
+  if (program) return { program, env: {}, origin: 'path' };
+  const unpacked = join(root, 'usr', 'sbin', 'nginx');
+  return isExecutable(unpacked) ? { program: unpacked, env: unpackedEnvironment(root), origin: 'unpacked' } : null;
+}
+
+/**
  * Command line that lets the child die with its parent where Linux offers it (`setpriv --pdeathsig`), so that a
  * killed test run or supervisor leaves no server behind. The process id stays the program's own.
  * @param {string} program @param {string[]} args @param {'TERM' | 'KILL'} signal
