@@ -7,9 +7,16 @@
 type Json = unknown;
 
 /** Free text of the model. */
-const TEXT_KEYS = new Set(['content', 'reasoning', 'text', 'arguments', 'token', 'decoded_token', 'prompt_text']);
+const TEXT_KEYS = new Set([
+  ...['content', 'reasoning', 'text', 'arguments', 'token', 'decoded_token', 'prompt_text'],
+  // Of the typed APIs, where `delta` is the text itself.
+  ...['thinking', 'delta'],
+]);
 /** Ids, times and fingerprints. */
-const VOLATILE_KEYS = new Set(['id', 'created', 'system_fingerprint']);
+const VOLATILE_KEYS = new Set([
+  ...['id', 'created', 'system_fingerprint'],
+  ...['item_id', 'created_at', 'request_id', 'signature'],
+]);
 /** Counts that belong to the tokenizer. `cached_tokens` too: a shorter prompt may not fill a block. */
 const COUNT_KEYS = new Set([
   ...[
@@ -21,6 +28,9 @@ const COUNT_KEYS = new Set([
     'reasoning_tokens',
   ],
   ...['logprob', 'rank', 'count'],
+  ...['input_tokens', 'output_tokens', 'original_input_tokens', 'cache_read_input_tokens'],
+  // How many tokens come in one delta depends on the moment, and with it the number of every event behind it.
+  'sequence_number',
 ]);
 /** Lists whose length is a number of tokens: only their first element's shape counts. */
 const TOKEN_LISTS = new Set([
@@ -69,8 +79,8 @@ export function streamShape(body: string): Json[] {
   let last = '';
   for (const block of body.split('\n\n')) {
     if (block === '') continue;
-    const data = block.replace(/^data: /, '');
-    const shape = data.startsWith('{') ? [spacing(data), shapeOf(JSON.parse(data))] : block;
+    const [, event = '', data] = /^(event: .+\n)?data: (\{.*)$/s.exec(block) ?? [];
+    const shape = data === undefined ? block : [event, spacing(data), shapeOf(JSON.parse(data))];
     const text = JSON.stringify(shape);
     if (text === last) continue;
     last = text;

@@ -1,3 +1,5 @@
+import { DRAFT_CASES } from './schema-cases-drafts.ts';
+
 /**
  * One schema per keyword of JSON Schema (and per way in which engines were seen to treat it), with what the gate must say of it for
  * the pinned engine (XGrammar 0.2): `enforced` by the engine alone, `after` (sent without it, checked after), or refused by name.
@@ -287,4 +289,5 @@ export const SCHEMA_CASES: readonly SchemaCase[] = [
   }),
   one('x-own', { type: 'boolean', 'x-own': 1 }),
   one('minimun', { type: 'integer', minimun: 3 }, { dottxt: at('/properties/a/minimun', 'minimun') }),
+  ...DRAFT_CASES,
 ];

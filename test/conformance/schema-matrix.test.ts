@@ -1,9 +1,12 @@
 /** Each keyword of JSON Schema has one verdict: enforced, checked after, or refused with its JSON pointer and its name. */
+import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { GrammarCompilerPool } from '@tollgate/router/schema-gate/compiler';
 import type { EngineDialect } from '@tollgate/router/schema-gate/dialect';
 import { DOTTXT_RULES, OPENAI_RULES, SchemaGate, type SchemaRules } from '@tollgate/router/schema-gate/gate';
 import { SCHEMA_CASES } from './schema-cases.ts';
+import { KEYWORDS } from './schema-cases-drafts.ts';
+import { PAGE, withMatrix } from './schema-table.ts';
 
 const PINNED: EngineDialect = { engine: 'vllm', version: [0, 29], xgrammar: '0.2' };
 const compiler = new GrammarCompilerPool();
@@ -73,6 +76,16 @@ function keywordsOf(schema: unknown): string[] {
     return [keyword, ...inner.flatMap(keywordsOf)];
   });
 }
+
+test('every keyword of 2020-12, 2019-09 and draft 7 has its case', () => {
+  const names = new Set(SCHEMA_CASES.flatMap(({ schema }) => keywordsOf(schema)));
+  expect(KEYWORDS.filter((keyword) => !names.has(keyword))).toEqual([]);
+});
+
+test('docs/structured-output.md shows this matrix', () => {
+  const page = readFileSync(PAGE, 'utf8');
+  expect(page).toBe(withMatrix(page));
+});
 
 test('no engine is sent a keyword that it drops, misreads or refuses', async () => {
   for (const { schema, openai } of SCHEMA_CASES) {

@@ -266,21 +266,27 @@ test('19: null messages and half characters are refused by name before anything 
 });
 
 test("20: a worker's other paths do not exist here", async () => {
-  for (const path of [
-    '/docs',
-    '/openapi.json',
-    '/invocations',
-    '/inference/v1/generate',
-    '/v1/chat/completions/batch',
-  ]) {
-    const response = await fetch(router.url + path, { headers: { authorization: `Bearer ${key.text}` } });
-    expect(response.status).toBe(404);
+  const posted = { method: 'POST', body: '{"messages":[]}' };
+  for (const [path, asked] of [
+    ['/docs', {}],
+    ['/invocations', posted],
+    ['/inference/v1/generate', posted],
+    ['/generative_scoring', posted],
+    ['/v1/chat/completions/batch', posted],
+    ['/v1/chat/completions/render', posted],
+  ] as const) {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${key.text}` };
+    const at = async (base: string) => (await fetch(base + path, { ...asked, headers })).status;
+    expect([path, await at(router.url)]).toEqual([path, 404]);
+    expect([path, await at(worker.url)]).not.toEqual([path, 404]);
   }
 });
 
 test('21: no browser of a stranger is told that it may read answers', async () => {
   const asked = { origin: 'https://elsewhere.example', 'access-control-request-method': 'POST' };
-  const preflight = await fetch(`${router.url}/v1/chat/completions`, { method: 'OPTIONS', headers: asked });
+  const preflightAt = (base: string) => fetch(`${base}/v1/chat/completions`, { method: 'OPTIONS', headers: asked });
+  expect((await preflightAt(worker.url)).headers.get('access-control-allow-origin')).toBe('*');
+  const preflight = await preflightAt(router.url);
   const answer = await chat({}, { origin: 'https://elsewhere.example' });
   for (const { headers } of [preflight, answer]) expect(headers.get('access-control-allow-origin')).toBeNull();
 });

@@ -2,7 +2,7 @@
 /**
  * `npm run test:vllm`: the conformance suite, structured output, tools, aborts and bills with a real vLLM 0.29.0 behind the
  * router. The engine (CPU build, a made model without weights) is installed into the user's cache: 3 GB once, some minutes.
- * `-- --write` puts the results into docs/conformance.md; other arguments go to jest.
+ * `-- --write` puts the results into docs/conformance.md; other arguments go to jest and choose among the tests.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { ensureRedis, REDIS_HELP } from '../../services/cli/bootstrap/debian.mjs
 import {
   checkNodeVersion,
   ensureInstalled,
+  exitOf,
   projectRoot,
   run,
   serviceNode,
@@ -31,6 +32,7 @@ const READY_MS = 300_000;
 async function main() {
   const write = process.argv.includes('--write');
   const extra = process.argv.slice(2).filter((argument) => argument !== '--write');
+  if (write && extra.length > 0) throw new Stop('--write is for the whole run: leave the other arguments out', 2);
   checkNodeVersion();
   await ensureInstalled();
   const node = serviceNode();
@@ -50,7 +52,13 @@ async function main() {
     const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
     const out = ['--runInBand', '--testTimeout=120000', '--json', `--outputFile=${results}`];
     const url = `http://127.0.0.1:${port}`;
-    const code = await run(node, [...flags, jest, ...match, ...out, ...extra], { ...env, TOLLGATE_TEST_VLLM_URL: url });
+    const child = spawn(node, [...flags, jest, ...match, ...out, ...extra], {
+      cwd: projectRoot,
+      stdio: 'inherit',
+      env: { ...env, TOLLGATE_TEST_VLLM_URL: url },
+    });
+    endWith(child);
+    const code = await exitOf(child);
     if (write && existsSync(results)) {
       const writer = ['--conditions=tollgate-source', join(HERE, 'write-results.ts'), results];
       if ((await run(node, writer, env)) !== 0) throw new Stop('the results could not be written');
@@ -98,9 +106,7 @@ async function serve(folder, port, env) {
   server.once('exit', () => {
     ended = true;
   });
-  // Ctrl-C reaches this process alone: the engine is in a group of its own.
-  for (const signal of ['SIGINT', 'SIGTERM'])
-    process.once(signal, () => void stop(server).then(() => process.exit(130)));
+  endWith(server, () => stop(server));
   say(`starting vLLM 0.29.0 (log: ${log}; a minute, more on a busy machine)`);
   const until = Date.now() + READY_MS;
   while (Date.now() < until && !ended) {
@@ -115,15 +121,47 @@ async function serve(folder, port, env) {
   throw new Stop(`vLLM did not start: ${log} says why`);
 }
 
+/** What to end, newest first, when this process is told to end: a signal may reach it alone. @type {(() => unknown)[]} */
+const endings = [];
+
+/** @param {import('node:child_process').ChildProcess} child @param {() => unknown} [end] */
+function endWith(child, end = () => child.kill('SIGTERM')) {
+  endings.unshift(end);
+  if (endings.length > 1) return;
+  for (const [signal, status] of /** @type {const} */ ([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ])) {
+    process.once(signal, () => {
+      void Promise.all(endings.map((each) => each())).then(() => process.exit(status));
+    });
+  }
+}
+
 /** @param {import('node:child_process').ChildProcess} server */
 async function stop(server) {
   const { pid } = server;
-  if (pid === undefined || server.exitCode !== null || server.signalCode !== null) return;
+  if (pid === undefined) return;
+  if (server.exitCode !== null || server.signalCode !== null) {
+    // Its engine core may outlive an API server that died.
+    killGroup(pid, 'SIGKILL');
+    return;
+  }
   const ended = new Promise((resolve) => server.once('exit', resolve));
-  process.kill(-pid, 'SIGTERM');
-  const hard = setTimeout(() => process.kill(-pid, 'SIGKILL'), 20_000);
+  killGroup(pid, 'SIGTERM');
+  const hard = setTimeout(() => killGroup(pid, 'SIGKILL'), 20_000);
   await ended;
   clearTimeout(hard);
+}
+
+/** A group that has just ended by itself is as good as one that was told to. @param {number} pid @param {NodeJS.Signals} signal */
+function killGroup(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH') throw error;
+  }
 }
 
 /** @returns {Promise<number>} */

@@ -1,5 +1,6 @@
 /** Composition root of metering: build everything, start it, stop it in reverse. */
 import { type Db, openDatabase } from '@tollgate/shared/db/client';
+import { KeyStore } from '@tollgate/shared/db/key-store';
 import { MetaStore } from '@tollgate/shared/db/meta-store';
 import { pendingMigrations } from '@tollgate/shared/db/migrate';
 import { SettlementStore } from '@tollgate/shared/db/settlement-store';
@@ -26,6 +27,7 @@ import { createSealer } from '@tollgate/shared/runtime/seal';
 import { type BatchSettings, startBatches } from './batches/start.ts';
 import type { MeteringConfig } from './config.ts';
 import { Drain } from './drain/drain.ts';
+import { KeyUses } from './drain/key-uses.ts';
 import { Recorder } from './drain/recorder.ts';
 import { startEngineWatch } from './engines/watch.ts';
 import { startHttpServer } from './http/server.ts';
@@ -55,6 +57,7 @@ const PARTITIONS_EVERY_MS = 6 * 3_600_000;
 const ALERTS_EVERY_MS = 15_000;
 const WEBHOOKS_EVERY_MS = 1_000;
 const REFUSALS_EVERY_MS = 1_000;
+const USES_EVERY_MS = 2_000;
 const RESCHEDULE_MS = 60_000;
 const RECEIPTS_EVERY_MS = 1_000;
 const ENGINES_EVERY_MS = 10_000;
@@ -210,7 +213,8 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
   const scripts = new MoneyScripts(redis as unknown as MoneyClient, deps.bucketCount, { guard, random });
 
   const common = { db, redis, scripts, clock, random, logger, metrics };
-  const recorder = new Recorder({ store: new SettlementStore(db), metrics, logger });
+  const uses = new KeyUses(new KeyStore(db));
+  const recorder = new Recorder({ store: new SettlementStore(db), metrics, logger, uses });
   const drain = new Drain({
     ...common,
     recorder,
@@ -239,6 +243,7 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
   }
   const metricsUrl = deps.metricsListen ? `http://${deps.metricsListen.host}:${deps.metricsListen.port}` : null;
 
+  lifecycle.defer('last uses of keys', () => uses.flush());
   // Stopped in reverse: first nothing new is asked, then leases are given back, then the last records are drained.
   lifecycle.defer('last drain', () => lastDrain(drain, releaser, clock, logger));
   if (deps.reclaimOnStop) {
@@ -249,6 +254,13 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
   }
   drain.start();
   lifecycle.defer('drain', () => drain.stop());
+  const usesLoop = startLoop({
+    clock,
+    everyMs: USES_EVERY_MS,
+    round: () => uses.flush(),
+    onError: (error) => logger.debug({ err: error }, 'last uses of keys wait'),
+  });
+  lifecycle.defer('uses of keys', () => usesLoop.stop());
   reaper.start();
   lifecycle.defer('reaper', () => reaper.stop());
   keeper.start();

@@ -40,6 +40,8 @@ export class RequestContext {
   /** Monotonic. */
   readonly startedMs: number;
   readonly clientRequestId: string | null;
+  /** The client's program, as it calls itself; for people who read request history. */
+  userAgent: string | null = null;
 
   key: KeyRecord | null = null;
   request: GenerationRequest | null = null;

@@ -46,6 +46,7 @@ export class RefusalBook {
       workerUrl: ctx.workerUrl,
       routerId: this.#routerId,
       clientRequestId: ctx.clientRequestId,
+      userAgent: ctx.userAgent,
     };
     this.#lines.push(JSON.stringify(refusal));
     this.#timer ??= this.#clock

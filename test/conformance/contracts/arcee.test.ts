@@ -1,5 +1,7 @@
 /** Lines 4.1 to 4.12: Arcee FM (seed 004). */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { loadProfiles } from '@tollgate/router/contract/load-profiles';
+import { AppError } from '@tollgate/shared/domain/errors';
 import { MODEL } from '../../e2e/router-kit.ts';
 import { ask, ENGINES, lastOf, startWorld, TICKET, TOOL, type World, wholeAnswer } from './kit.ts';
 
@@ -103,7 +105,7 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(lastOf(world.sent)).toMatchObject({ seed: 1, logprobs: true, logit_bias: { 42: 1 }, messages });
   });
 
-  test('4.10 names of 401, 402, 429 and 503, as JSON', async () => {
+  test('4.10 names of 401, 402, 429, 500 and 503, as JSON', async () => {
     const slow = await world.paidKey({ limits: { requestsPerMinute: 1, tokensPerMinute: null, concurrency: null } });
     await call({}, slow.text);
     const seen: [number, string][] = [];
@@ -122,6 +124,10 @@ describe.each(ENGINES)('%s', (engine) => {
       [429, 'Rate Limit Reached'],
       [503, 'Server Overloaded'],
     ]);
+    // Nothing of ours fails on demand: the words are those of the profile.
+    const profile = loadProfiles({ docsBase: '' }).find(({ name }) => name === 'arcee')!;
+    const { status, body } = profile.renderError(new AppError('internal_error'));
+    expect([status, body]).toMatchObject([500, { error: { message: expect.stringMatching(/^Server Error: /) } }]);
   });
 
   test('4.11 the answer as OpenAI has it', async () => {

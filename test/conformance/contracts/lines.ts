@@ -428,29 +428,16 @@ export const LINES: readonly Line[] = [
   { id: '4.12', behaviour: '`stream:true` → stream; nothing promised about usage or `[DONE]`', evidence: 'S' },
 ];
 
-/** A line without a test here: its contract says the opposite elsewhere, or another service's tests show it. */
+/** A line without a test: its contract says the opposite elsewhere. */
 export interface Note {
-  status: 'superseded' | 'elsewhere';
+  status: 'superseded';
   reason: string;
 }
 
 export const UNTESTED: Readonly<Record<string, Note>> = {
-  '0.21': {
-    status: 'elsewhere',
-    reason: 'the console: keys are made, listed, rotated and revoked (`services/console/src/keys/keys.test.ts`)',
-  },
   '1.18': {
     status: 'superseded',
     reason: "by 1.17: the seed's integer; the name of the code is in `metadata.doc_url`",
-  },
-  '1.24': {
-    status: 'elsewhere',
-    reason:
-      'the console: keys with names, shown once, stored as HMAC-SHA-256 digests, revoked within a second (`services/console/src/keys/keys.test.ts`, `test/e2e/router-process.test.ts`)',
-  },
-  '2.16': {
-    status: 'elsewhere',
-    reason: 'the console: usage per request, behind log-in (`services/console/src/http`); user agents are not kept',
   },
 };
 
@@ -466,6 +453,7 @@ export const REMARKS: Readonly<Record<string, string>> = {
   '0.11': "A bare string is refused: the maker's description has a list or null.",
   '0.13': '`max_tokens: 0` is ours.',
   '0.20': '`/responses` is 404 with words that point to chat completions.',
+  '0.21': 'Console, metering and router together (`contracts/console.test.ts`), as 1.24 and 2.16.',
   '1.9': 'Where a schema leaves the strict subset, it is refused by pointer and keyword.',
   '1.16': 'Only when `stream_options.include_usage` is true; unasked, 1.15 holds.',
   '1.19':
@@ -474,6 +462,7 @@ export const REMARKS: Readonly<Record<string, string>> = {
     'deviation: a bucket that refills evenly. 60 pass at once; after that one more each second, not 60 after a minute of silence.',
   '1.15': 'Usage is in the chunk with the finish reason, as the seed says.',
   '1.21': 'Plans are limits that an operator sets per key and account.',
+  '1.24': 'Digests are HMAC-SHA-256 under a secret of the installation.',
   '1.25':
     'deviation: no pin of ten minutes. A prompt goes where its beginning is cached, at any length and for as long as it is, unless that worker is too busy.',
   '2.2':
@@ -482,6 +471,7 @@ export const REMARKS: Readonly<Record<string, string>> = {
   '2.6': "Above the engine's range (2 and 1) the largest value it knows is sent.",
   '2.11': 'Of sampling parameters that this contract does not have, none is looked at.',
   '2.14': 'Header names are ours: `X-User-Id`, `X-Project-Id`.',
+  '2.16': 'Asked with a session; a key asks for its own at `/rag/v1/requests`.',
   '2.17': 'Ours: 422 with `detail` and the error object beside it.',
   '3.4': '`top_p: 0` is sent as the smallest mass there is.',
   '3.5': '0 is sent as -1.',

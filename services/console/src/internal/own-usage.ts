@@ -182,6 +182,7 @@ function shortView(row: UsageRow) {
     project_id: row.projectId,
     user_id: row.userId,
     chat_id: row.chatId,
+    user_agent: row.userAgent,
     user: row.endUser,
   };
 }

@@ -176,6 +176,7 @@ const EXPORT_COLUMNS: Record<keyof RequestLine, true> = {
   amountNusd: true,
   firstTokenMs: true,
   durationMs: true,
+  userAgent: true,
 };
 
 function filterOf(
@@ -226,6 +227,7 @@ function lineOf(row: RequestRow, keyName: string | null): RequestLine {
     amountNusd: String(row.amount_nusd),
     firstTokenMs: row.first_token_ms,
     durationMs: row.duration_ms,
+    userAgent: row.user_agent,
   };
 }
 

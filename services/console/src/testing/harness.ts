@@ -30,6 +30,7 @@ export interface Answer {
 export interface Harness {
   url: string;
   db: Db;
+  databaseUrl: string;
   redis: TestRedis;
   money: MoneyScripts;
   /** Every log line so far. */
@@ -169,6 +170,7 @@ export async function startHarness({
     },
     browser,
     db,
+    databaseUrl: url,
     redis,
     money: new MoneyScripts(redis.client as never, BUCKETS),
     logs: () => lines.join(''),

@@ -23,6 +23,8 @@
  *   leak                                      a special token inside the first string
  *   huge-number                               784e243551 for the first number
  *   endless-thought                           a thought that never ends
+ *   say;text=%7B%22a%22...                    the model writes these words (percent-encoded) and stops
+ *   say;text=...;end=never                    ... and goes on in line breaks until it is cut
  */
 import { QUIRKS } from '../generation/quirks.ts';
 import type { ChunkWriter } from './respond.ts';
@@ -41,6 +43,7 @@ export const FAULT_KINDS = [
   'no-usage',
   'comments',
   'crlf',
+  'say',
   ...QUIRKS,
 ] as const;
 
@@ -56,6 +59,9 @@ export interface Fault {
   bytes: number;
   count: number;
   code: number;
+  /** What the model says. */
+  text: string;
+  end: 'stop' | 'never';
   /** A worker's fault strikes this many requests and is gone; 0: all of them. */
   times: number;
 }
@@ -70,6 +76,8 @@ const DEFAULTS: Omit<Fault, 'kind'> = {
   bytes: 1,
   count: 4,
   code: 500,
+  text: '',
+  end: 'stop',
   times: 0,
 };
 
@@ -84,6 +92,8 @@ export function parseFault(text: string): Fault {
     const [key, value] = part.split('=') as [string, string | undefined];
     if (key === 'how' && (value === 'destroy' || value === 'exit')) fault.how = value;
     else if (key === 'at' && (value === 'headers' || value === 'stream')) fault.at = value;
+    else if (key === 'end' && (value === 'stop' || value === 'never')) fault.end = value;
+    else if (key === 'text' && value !== undefined) fault.text = decodeURIComponent(value);
     else if (
       (key === 'after' ||
         key === 'factor' ||

@@ -43,6 +43,12 @@ export async function decodeWithQuirk(
   freshSeed: number,
   fault: Fault | undefined,
 ): Promise<(FixedText | undefined)[]> {
+  // Its words are its own; the grammar is compiled all the same, since a bad one is refused before the model speaks.
+  if (fault?.kind === 'say') {
+    await decodeFixed(worker, job, freshSeed);
+    const said: FixedText = { text: fault.text, complete: fault.end === 'stop', filler: '\n' };
+    return Array.from({ length: job.n }, () => said);
+  }
   const quirk = QUIRKS.find((name) => name === fault?.kind);
   if (quirk === 'endless-thought') job.endlessThought = true;
   const fixed = await decodeFixed(worker, job, freshSeed);

@@ -15,6 +15,16 @@ import {
   handleVersion,
 } from './info.ts';
 import {
+  handleBatchChat,
+  handleDocs,
+  handleGenerate,
+  handleInvocations,
+  handleRenderChat,
+  handleRenderCompletions,
+  handleRenderMessages,
+  handleScoring,
+} from './open-routes.ts';
+import {
   answerSglangModel,
   handleAbortRequest,
   handleLoads,
@@ -71,6 +81,14 @@ const VLLM = table({
   '/version': [get(handleVersion)],
   '/load': [get(handleLoad)],
   '/metrics': [get(handleMetrics)],
+  '/docs': [get(handleDocs)],
+  '/invocations': [run(handleInvocations)],
+  '/inference/v1/generate': [run(handleGenerate)],
+  '/generative_scoring': [post(handleScoring)],
+  '/v1/chat/completions/batch': [run(handleBatchChat)],
+  '/v1/chat/completions/render': [post(handleRenderChat)],
+  '/v1/completions/render': [post(handleRenderCompletions)],
+  '/v1/messages/render': [post(handleRenderMessages)],
 });
 
 const SGLANG = table({

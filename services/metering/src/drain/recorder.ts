@@ -10,6 +10,7 @@ import { isInfrastructure, savepoint } from '@tollgate/shared/db/tx';
 import type { AccountId } from '@tollgate/shared/domain/ids';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { MeteringMetrics } from '../metrics.ts';
+import type { KeyUses } from './key-uses.ts';
 import { type Finding, type FoldResult, foldBatch, type Incoming } from './settle.ts';
 
 export interface IncomingText {
@@ -37,6 +38,8 @@ export interface RecorderDeps {
   fold?: typeof foldBatch;
   metrics: MeteringMetrics;
   logger: Logger;
+  /** Hears of every record that was posted. */
+  uses?: Pick<KeyUses, 'note'>;
 }
 
 export class Recorder {
@@ -118,11 +121,12 @@ export class Recorder {
   }
 
   #report(results: readonly FoldResult[], letters: readonly DeadLetter[]): void {
-    const { metrics, logger } = this.#deps;
+    const { metrics, logger, uses } = this.#deps;
     const byKind = new Map<Finding, FoldResult['findings']>();
     for (const result of results) {
       metrics.recordsTotal.inc({ result: 'posted' }, result.posted);
       metrics.recordsTotal.inc({ result: 'repeated' }, result.repeated);
+      for (const { record } of result.writes.settlements) uses?.note(record.keyId, record.admittedAtMs);
       for (const each of result.findings) {
         metrics.findingsTotal.inc({ finding: each.finding });
         if (each.finding === 'uncollected') metrics.uncollectedNusdTotal.inc(Number(each.amountNusd));

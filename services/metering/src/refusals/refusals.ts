@@ -87,6 +87,7 @@ function parse(line: string): Refusal[] {
       workerUrl: text('workerUrl', 500),
       routerId: text('routerId', 200) ?? '',
       clientRequestId: text('clientRequestId', 200),
+      userAgent: text('userAgent', 256),
     },
   ];
 }

@@ -194,6 +194,7 @@ async function generate(
   parts: RouteParts,
 ): Promise<void> {
   const ctx = parts.open(profile, endpoint.name, clientRequestId(req));
+  ctx.userAgent = userAgent(req);
   await serve(ctx, endpoint, exchangeOf(req, res, profile, parts), parts.pipeline);
 }
 
@@ -213,6 +214,7 @@ function addPassThrough(app: Express, route: PassThroughRoute, parts: RouteParts
   for (const method of route.methods) {
     app[method === 'GET' ? 'get' : 'post'](route.path, async (req, res) => {
       const ctx = parts.open(profile, PASS_THROUGH, clientRequestId(req));
+      ctx.userAgent = userAgent(req);
       const exchange = exchangeOf(req, res, profile, parts);
       await passThrough(ctx, route, exchange, parts.passThrough.carry(ctx, route.workerPath, req, res), parts.pipeline);
     });
@@ -335,6 +337,13 @@ function singleHeader(req: IncomingMessage, name: string): string | undefined {
 function clientRequestId(req: IncomingMessage): string | null {
   const id = req.headers['x-client-request-id'] ?? req.headers['x-request-id'];
   return typeof id === 'string' && /^[\x21-\x7e]{1,128}$/.test(id) ? id : null;
+}
+
+const MAX_USER_AGENT = 256;
+
+function userAgent(req: IncomingMessage): string | null {
+  const name = req.headers['user-agent'];
+  return name !== undefined && /^[\x20-\x7e]+$/.test(name) ? name.slice(0, MAX_USER_AGENT) : null;
 }
 
 async function tellKeys(res: ServerResponse, parts: RouteParts): Promise<void> {

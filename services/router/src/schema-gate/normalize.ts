@@ -33,7 +33,7 @@ export function normalize(raw: unknown, limits: SchemaLimits): Normalized {
 function draftOf(raw: unknown): number {
   const declared = isRecord(raw) && typeof raw.$schema === 'string' ? raw.$schema : '';
   if (/draft-0[1-3]\b/.test(declared))
-    throw new SchemaProblem('', '$schema', 'drafts before draft-04 are not supported');
+    throw new SchemaProblem('/$schema', '$schema', 'drafts before draft-04 are not supported');
   const old = /draft-0([4-7])\b/.exec(declared);
   return old === null ? 2020 : Number(old[1]);
 }

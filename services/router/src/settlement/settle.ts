@@ -100,6 +100,7 @@ export class Settlement {
       ...(ctx.engine === null ? {} : { engine: ctx.engine }),
       ...(ctx.request?.labels?.chatId ? { chatId: ctx.request.labels.chatId } : {}),
       ...(ctx.request?.labels?.user ? { endUser: ctx.request.labels.user } : {}),
+      ...(ctx.userAgent === null ? {} : { userAgent: ctx.userAgent }),
     };
   }
 }

@@ -116,10 +116,15 @@ export function parseUsageRecord(text: string): UsageRecord {
 }
 
 /** Only for people: what is no text is left out rather than refused with the bill. */
-function labels(field: Fields): Pick<UsageRecord, 'chatId' | 'endUser'> {
+function labels(field: Fields): Pick<UsageRecord, 'chatId' | 'endUser' | 'userAgent'> {
   const chatId = typeof field.chatId === 'string' ? optionalText(field, 'chatId') : null;
   const endUser = typeof field.endUser === 'string' ? optionalText(field, 'endUser') : null;
-  return { ...(chatId === null ? {} : { chatId }), ...(endUser === null ? {} : { endUser }) };
+  const userAgent = typeof field.userAgent === 'string' ? optionalText(field, 'userAgent') : null;
+  return {
+    ...(chatId === null ? {} : { chatId }),
+    ...(endUser === null ? {} : { endUser }),
+    ...(userAgent === null ? {} : { userAgent }),
+  };
 }
 
 type Fields = Record<string, unknown>;

@@ -143,10 +143,11 @@ export class RequestStore {
     await sql`INSERT INTO request_log (request_id, admitted_at, account_id, key_id, project_id, user_id, model, endpoint,
         stream, final, outcome, status, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, count_source,
         amount_nusd, held_nusd, price_id, clipped, worker_url, router_id, finished_at, queue_ms, duration_ms,
-        client_request_id, refused, code)
+        client_request_id, refused, code, user_agent)
       SELECT r.request_id, r.at, r.account_id, r.key_id, r.project_id, r.user_id, r.model, r.endpoint, r.stream, true,
              r.outcome, r.status, 0, 0, 0, 0, 'engine', 0, 0, '', false, r.worker_url, r.router_id,
-             r.at + r.duration_ms * interval '1 ms', r.queue_ms, r.duration_ms, r.client_request_id, true, r.code
+             r.at + r.duration_ms * interval '1 ms', r.queue_ms, r.duration_ms, r.client_request_id, true, r.code,
+             r.user_agent
       FROM unnest(${of((r) => r.requestId)}::text[], ${of((r) => new Date(r.atMs).toISOString())}::timestamptz[],
                   ${of((r) => r.accountId)}::text[], ${of((r) => r.keyId)}::text[], ${of((r) => text(r.projectId))}::text[],
                   ${of((r) => text(r.userId))}::text[], ${of((r) => text(r.model))}::text[],
@@ -154,9 +155,9 @@ export class RequestStore {
                   ${of((r) => r.status)}::int[], ${of((r) => text(r.workerUrl))}::text[],
                   ${of((r) => text(r.routerId))}::text[], ${of((r) => r.queueMs)}::int[],
                   ${of((r) => r.durationMs)}::int[], ${of((r) => text(r.clientRequestId))}::text[],
-                  ${of((r) => text(r.code))}::text[])
+                  ${of((r) => text(r.code))}::text[], ${of((r) => text(r.userAgent ?? null))}::text[])
         AS r (request_id, at, account_id, key_id, project_id, user_id, model, endpoint, stream, outcome, status,
-              worker_url, router_id, queue_ms, duration_ms, client_request_id, code)
+              worker_url, router_id, queue_ms, duration_ms, client_request_id, code, user_agent)
       WHERE EXISTS (SELECT 1 FROM accounts a WHERE a.id = r.account_id)
       ON CONFLICT (admitted_at, request_id) DO NOTHING`.execute(trx);
   }

@@ -193,6 +193,7 @@ export interface Schema {
     client_request_id: string | null;
     chat_id: string | null;
     end_user: string | null;
+    user_agent: string | null;
     logged_at: Generated<Date>;
     refused: Generated<boolean>;
     code: string | null;

@@ -238,7 +238,8 @@ async function upsertRequestLog(trx: Tx, writes: readonly SettlementWrite[]): Pr
   await sql`INSERT INTO request_log (request_id, admitted_at, account_id, key_id, project_id, user_id, model, endpoint,
       stream, final, outcome, status, finish_reason, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
       count_source, amount_nusd, held_nusd, price_id, clipped, absorbed, worker_url, router_id, finished_at, queue_ms,
-      first_token_ms, duration_ms, client_request_id, worker_engine, request_digest, price_percent, chat_id, end_user)
+      first_token_ms, duration_ms, client_request_id, worker_engine, request_digest, price_percent, chat_id, end_user,
+      user_agent)
     SELECT * FROM unnest(
       ${column(writes, (w) => w.record.requestId)}::text[], ${column(writes, (w) => iso(w.record.admittedAtMs))}::timestamptz[],
       ${column(writes, (w) => w.record.accountId)}::text[], ${column(writes, (w) => w.record.keyId)}::text[],
@@ -257,7 +258,7 @@ async function upsertRequestLog(trx: Tx, writes: readonly SettlementWrite[]): Pr
       ${column(writes, (w) => w.record.durationMs)}::int[], ${column(writes, (w) => w.record.clientRequestId)}::text[],
       ${column(writes, (w) => w.record.engine ?? null)}::text[], ${column(writes, (w) => w.record.requestDigest ?? null)}::text[],
       ${column(writes, (w) => w.record.pricePercent ?? null)}::int[], ${column(writes, (w) => w.record.chatId ?? null)}::text[],
-      ${column(writes, (w) => w.record.endUser ?? null)}::text[])
+      ${column(writes, (w) => w.record.endUser ?? null)}::text[], ${column(writes, (w) => w.record.userAgent ?? null)}::text[])
     ON CONFLICT (admitted_at, request_id) DO UPDATE SET final = excluded.final, outcome = excluded.outcome,
       status = excluded.status, finish_reason = excluded.finish_reason, prompt_tokens = excluded.prompt_tokens,
       cached_tokens = excluded.cached_tokens, completion_tokens = excluded.completion_tokens,
@@ -267,7 +268,8 @@ async function upsertRequestLog(trx: Tx, writes: readonly SettlementWrite[]): Pr
       queue_ms = excluded.queue_ms, first_token_ms = excluded.first_token_ms, duration_ms = excluded.duration_ms,
       client_request_id = excluded.client_request_id, worker_engine = excluded.worker_engine,
       request_digest = excluded.request_digest, price_percent = excluded.price_percent, chat_id = coalesce(excluded.chat_id, request_log.chat_id),
-      end_user = coalesce(excluded.end_user, request_log.end_user), logged_at = now()`.execute(trx);
+      end_user = coalesce(excluded.end_user, request_log.end_user),
+      user_agent = coalesce(excluded.user_agent, request_log.user_agent), logged_at = now()`.execute(trx);
 }
 
 async function updateLeases(trx: Tx, leases: readonly LeaseRow[]): Promise<void> {

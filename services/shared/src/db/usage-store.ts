@@ -37,6 +37,7 @@ export interface UsageRow {
   /** What the client called the conversation and its own user. */
   chatId: string | null;
   endUser: string | null;
+  userAgent: string | null;
 }
 
 export interface UsageFilter extends PageRequest {
@@ -250,5 +251,6 @@ function view(row: Selectable<Schema['request_log']>): UsageRow {
     clientRequestId: row.client_request_id,
     chatId: row.chat_id,
     endUser: row.end_user,
+    userAgent: row.user_agent,
   };
 }

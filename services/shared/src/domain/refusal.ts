@@ -17,4 +17,6 @@ export interface Refusal {
   workerUrl: string | null;
   routerId: string;
   clientRequestId: string | null;
+  /** Absent from routers of an older version. */
+  userAgent?: string | null;
 }

@@ -78,4 +78,6 @@ export interface UsageRecord extends Intent {
   /** What the client called the conversation and its own user; absent where it said nothing. */
   chatId?: string;
   endUser?: string;
+  /** The program that asked, as it calls itself. */
+  userAgent?: string;
 }

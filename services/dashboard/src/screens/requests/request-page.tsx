@@ -108,6 +108,7 @@ function Detail({ data }: { data: RequestDetail }) {
               </Link>,
             ],
             ['Ended because', data.finishReason ?? '–'],
+            ['Program', data.userAgent ?? '–'],
             ["Client's own id", data.clientRequestId ? <code key="i">{data.clientRequestId}</code> : '–'],
           ]}
         />

@@ -43,6 +43,7 @@ export const requestLine = z
     amountNusd: nusd,
     firstTokenMs: z.int().nullable(),
     durationMs: z.int(),
+    userAgent: z.string().nullable().meta({ description: 'The program that asked, as it calls itself.' }),
   })
   .meta({ id: 'RequestLine' });
 export type RequestLine = z.infer<typeof requestLine>;
