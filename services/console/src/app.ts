@@ -128,7 +128,9 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
       services: [
         keySetRoute(services.receipts),
         ...(files ? [fileRoutes(files, fileSettings!.serviceToken)] : []),
-        ...(options.serviceToken ? [ownUsageRoutes(new OwnUsage(db, clock), options.serviceToken)] : []),
+        ...(options.serviceToken
+          ? [ownUsageRoutes(new OwnUsage(db, clock, services.bodies), options.serviceToken)]
+          : []),
       ],
     }),
     dashboard: options.dashboardFolder === undefined ? null : dashboardFiles(options.dashboardFolder),
@@ -211,9 +213,11 @@ function startTicks(
     });
   }, PROJECTOR_TICK_MS);
   const forget = clock.setInterval(() => {
-    Promise.all([services.keys.forgetOldOperations(), services.sessions.forgetOld()]).catch((error: unknown) =>
-      logger.warn({ err: error }, 'old rows stay for now'),
-    );
+    Promise.all([
+      services.keys.forgetOldOperations(),
+      services.sessions.forgetOld(),
+      services.resets.forgetOld(),
+    ]).catch((error: unknown) => logger.warn({ err: error }, 'old rows stay for now'));
   }, FORGET_TICK_MS);
   let charging: Promise<void> | null = null;
   const recharge = clock.setInterval(() => {

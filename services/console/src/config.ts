@@ -1,5 +1,6 @@
 /** The console's configuration: the only place of this service that reads environment variables. */
 
+import { KEPT_ACCOUNT_BYTES, KEPT_BODY_BYTES } from '@tollgate/shared/contracts/kept-body';
 import { usdToNusd } from '@tollgate/shared/domain/money';
 import {
   commaList,
@@ -77,6 +78,9 @@ export const consoleShape = {
   TOLLGATE_TOPUP_MAX_USD: usdText().default(10_000_000_000_000n),
   /** Webhooks may lead into private networks: only where every user is trusted. */
   TOLLGATE_WEBHOOKS_PRIVATE: flag().default(false),
+  /** What routers and metering keep of bodies (the same variables there): here it is only told. */
+  TOLLGATE_KEPT_BODY_BYTES: integer(1_024, 16_777_216).default(KEPT_BODY_BYTES),
+  TOLLGATE_KEPT_ACCOUNT_BYTES: integer(0, 1_099_511_627_776).default(KEPT_ACCOUNT_BYTES),
   TOLLGATE_STOP_GRACE_MS: integer(0, 600_000).default(10_000),
   LOG_LEVEL: logLevel().default('info'),
 };

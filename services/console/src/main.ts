@@ -82,6 +82,10 @@ function peopleOf(config: ConsoleConfig): PeopleSettings {
     topupMinNusd: config.TOLLGATE_TOPUP_MIN_USD,
     topupMaxNusd: config.TOLLGATE_TOPUP_MAX_USD,
     allowPrivateWebhooks: config.TOLLGATE_WEBHOOKS_PRIVATE,
+    bodyLimits: {
+      maxBodyBytes: config.TOLLGATE_KEPT_BODY_BYTES,
+      maxStoredBytes: config.TOLLGATE_KEPT_ACCOUNT_BYTES,
+    },
   };
 }
 

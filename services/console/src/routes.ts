@@ -1,6 +1,7 @@
 /** The whole API of the console, as data. */
 import { accountRoutes } from './http/accounts.ts';
 import { authRoutes, meRoutes } from './http/auth.ts';
+import { bodyRoutes } from './http/bodies.ts';
 import { collectionRoutes } from './http/collections.ts';
 import { creditRoutes } from './http/credits.ts';
 import { keyRoutes } from './http/keys.ts';
@@ -20,11 +21,12 @@ import type { Services } from './services.ts';
 
 export function allRoutes(services: Services): Route[] {
   return [
-    ...authRoutes(services.signIn, services.sessions, services.oidc),
+    ...authRoutes(services.signIn, services.sessions, services.oidc, services.resets),
     ...meRoutes(services.self),
     ...organisationRoutes(services.organisations),
     ...screenRoutes(services),
     ...collectionRoutes(services.collections),
+    ...bodyRoutes(services.bodies),
     ...accountRoutes(services.accounts),
     ...keyRoutes(services.keys),
     ...creditRoutes(services.credits),

@@ -1,4 +1,5 @@
 /** Every service of the console, built once from its parts; `app.ts` starts them, `routes.ts` shows them. */
+import { KEPT_ACCOUNT_BYTES, KEPT_BODY_BYTES } from '@tollgate/shared/contracts/kept-body';
 import { AccountStore } from '@tollgate/shared/db/account-store';
 import type { Db } from '@tollgate/shared/db/client';
 import { KeyStore } from '@tollgate/shared/db/key-store';
@@ -7,17 +8,20 @@ import type { ConsoleDirectory } from '@tollgate/shared/redis/console-directory'
 import type { CallGuard } from '@tollgate/shared/redis/money-context';
 import type { MoneyScripts } from '@tollgate/shared/redis/money-scripts';
 import { Throttle } from '@tollgate/shared/redis/throttle';
+import { createBodyBox } from '@tollgate/shared/runtime/body-box';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
 import { createSealer } from '@tollgate/shared/runtime/seal';
 import { AccountService } from './accounts/service.ts';
 import { Oidc, type OidcProvider } from './auth/oidc.ts';
+import { PasswordResets } from './auth/password-reset.ts';
 import { Passwords } from './auth/passwords.ts';
 import { SelfService } from './auth/self.ts';
 import { Sessions } from './auth/sessions.ts';
 import { SignInService } from './auth/sign-in.ts';
 import { SecondFactor } from './auth/totp.ts';
+import { type BodyLimits, BodyService } from './bodies/service.ts';
 import { CollectionService } from './collections/service.ts';
 import { CreditService } from './credits/service.ts';
 import type { FileService } from './files/service.ts';
@@ -62,6 +66,8 @@ export interface PeopleSettings {
   topupMinNusd?: bigint;
   topupMaxNusd?: bigint;
   allowPrivateWebhooks?: boolean;
+  /** What routers and metering keep of bodies; here only told. */
+  bodyLimits?: BodyLimits;
 }
 
 const USD = 1_000_000_000n;
@@ -114,28 +120,37 @@ export function buildServices(parts: ServiceParts) {
   const passwords = new Passwords(random);
   const sessions = new Sessions({ db, clock, random, sealer, cookies });
   const secondFactor = new SecondFactor({ db, clock, random, sealer });
+  const outbox = given.mail ? httpOutbox(given.mail.url, given.mail.token, logger) : logOutbox(logger);
   const signIn = new SignInService({
     ...{ db, clock, random, logger, sealer, passwords, sessions, secondFactor, throttle, settings },
     oidc: oidcProvider
       ? [{ id: oidcProvider.id, name: oidcProvider.name, startUrl: `/api/auth/oidc/${oidcProvider.id}/start` }]
       : [],
+    passwordReset: given.mail ? 'mail' : 'operator',
     routerUrl: given.apiUrl ?? given.routerUrl ?? '',
     version: parts.version,
   });
   const oidc = oidcProvider
     ? new Oidc({ db, clock, logger, sealer, cookies, signIn, settings, provider: oidcProvider, publicUrl })
     : null;
-  const outbox = given.mail ? httpOutbox(given.mail.url, given.mail.token, logger) : logOutbox(logger);
+  const resets = new PasswordResets({
+    ...{ db, clock, random, logger, sealer, passwords, throttle, outbox, publicUrl },
+  });
   const fleet = new FleetService({ db, directory, clock });
   const limits = new LimitReader({ db, money, clock, logger });
-  const requests = new RequestService({ db, clock, limits });
+  const bodies = new BodyService({
+    ...{ db, clock, projector },
+    box: createBodyBox(parts.pepper, random),
+    limits: given.bodyLimits ?? { maxBodyBytes: KEPT_BODY_BYTES, maxStoredBytes: KEPT_ACCOUNT_BYTES },
+  });
+  const requests = new RequestService({ db, clock, limits, bodies });
   const access: AccessParts = {
     accountOfKey: async (id) => (await new KeyStore(db).get(id))?.accountId ?? null,
     accountExists: async (id) => (await new AccountStore(db).get(id)) !== null,
     nowMs: () => clock.nowMs(),
   };
   return {
-    ...{ accounts, keys, credits, settings, signIn, sessions, oidc, fleet, limits, requests, access },
+    ...{ accounts, keys, credits, settings, signIn, sessions, oidc, resets, fleet, limits, requests, bodies, access },
     self: new SelfService({ db, clock, passwords, sessions, secondFactor, signIn, keys }),
     organisations: new OrganisationService({ db, clock, random, outbox, signIn, settings, publicUrl }),
     usage: new UsageService(db),

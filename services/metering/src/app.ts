@@ -25,6 +25,7 @@ import {
 import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
 import { createSealer } from '@tollgate/shared/runtime/seal';
 import { type BatchSettings, startBatches } from './batches/start.ts';
+import { BodyDesk } from './bodies/keep.ts';
 import type { MeteringConfig } from './config.ts';
 import { Drain } from './drain/drain.ts';
 import { KeyUses } from './drain/key-uses.ts';
@@ -61,6 +62,7 @@ const USES_EVERY_MS = 2_000;
 const RESCHEDULE_MS = 60_000;
 const RECEIPTS_EVERY_MS = 1_000;
 const ENGINES_EVERY_MS = 10_000;
+const BODIES_EVERY_MS = 60_000;
 /** Stopping: how long the last records may take to reach Postgres. */
 const LAST_DRAIN_MS = 5_000;
 
@@ -85,6 +87,8 @@ export interface MeteringOptions {
   batches: Omit<BatchSettings, 'redisUrl' | 'serviceToken'> | null;
   /** null = webhook secrets cannot be read here: nothing is delivered. */
   webhooks?: { sealKey: string; allowInside: boolean; everyMs: number } | null;
+  /** Sealed bodies of one account that are kept at most; none are kept when absent. */
+  keptAccountBytes?: number;
   reclaimOnStop: boolean;
 }
 
@@ -154,6 +158,7 @@ export function optionsOf(config: MeteringConfig): MeteringOptions {
       : null,
     batches: batchOptions(config),
     webhooks: webhookOptions(config),
+    keptAccountBytes: config.TOLLGATE_KEPT_ACCOUNT_BYTES,
     reclaimOnStop: config.TOLLGATE_METERING_RECLAIM_ON_STOP,
   };
 }
@@ -335,6 +340,13 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
       ? null
       : startBatches({ ...deps.batches, redisUrl, serviceToken }, { db, lifecycle, logger, clock, random, metrics });
 
+  const bodies = new BodyDesk({ db, clock, accountBytes: deps.keptAccountBytes ?? 0 });
+  const deleting = bodies.startDeleting(BODIES_EVERY_MS, (error) => {
+    metrics.loopErrorsTotal.inc({ loop: 'bodies' });
+    logger.warn({ err: error }, 'kept bodies are deleted in the next round');
+  });
+  lifecycle.defer('kept bodies', () => deleting.stop());
+
   const http = await startHttpServer(deps.listen, {
     db,
     recorder,
@@ -343,6 +355,7 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
     ready: isReady,
     onFreed: (freed) => drain.forgetVerdicts(freed),
     batches,
+    bodies,
   });
   lifecycle.defer('http', () => http.close());
   logger.info({ url: http.url, buckets: deps.bucketCount }, 'metering is up');

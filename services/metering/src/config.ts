@@ -1,4 +1,5 @@
 /** Metering's configuration: the only place of this service that reads environment variables. */
+import { KEPT_ACCOUNT_BYTES } from '@tollgate/shared/contracts/kept-body';
 import {
   type Environment,
   flag,
@@ -69,6 +70,8 @@ export const meteringShape = {
   /** A batch whose process is silent for so long goes on in another. */
   TOLLGATE_BATCH_LOCK_MS: ms(30_000),
   TOLLGATE_BATCH_SWEEP_MS: ms(5_000),
+  /** Sealed bodies of one account that are kept at most; further ones are not. */
+  TOLLGATE_KEPT_ACCOUNT_BYTES: integer(0, 1_099_511_627_776).default(KEPT_ACCOUNT_BYTES),
   /** A stop gives all idle leases back. Off for one of several instances that is only restarted. */
   TOLLGATE_METERING_RECLAIM_ON_STOP: flag().default(true),
   /** What the console seals webhook secrets with: its seal key, or the pepper where it has none. */

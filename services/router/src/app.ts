@@ -24,6 +24,7 @@ import { Answers } from './admission/answers.ts';
 import { cachedDigest } from './admission/digest-cache.ts';
 import { KEY_DIRECTORY_DEFAULTS, KeyDirectory } from './admission/key-directory.ts';
 import { formOf } from './answer-form.ts';
+import { startCourier } from './bodies/start.ts';
 import { CatalogView } from './catalog.ts';
 import { machineName, stopWithinMs } from './config.ts';
 import { RequestContext } from './context.ts';
@@ -262,6 +263,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
 
   const tracing = await startTracing(config, options.version ?? '0.0.0');
   if (tracing !== null) lifecycle.defer('traces', () => tracing.close());
+  const bodies = startCourier(config, { pools, clock, random, logger, metrics });
+  lifecycle.defer('kept bodies', () => bodies?.flush());
   const repeats = startRepeats(config, { redis, guard, random, clock, routerId });
 
   // Requests.
@@ -342,6 +345,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       lacks: (model, endpoint) => fleet.lacks(model, endpoint),
       form: (ctx, request) => formOf(ctx, request, gate, fleet.dialectFor(request.model)),
       repeats,
+      bodies,
       tracing,
       admit: {
         money,

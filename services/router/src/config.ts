@@ -1,5 +1,6 @@
 /** The router's configuration: the only place of this service that reads environment variables. */
 import { hostname } from 'node:os';
+import { KEPT_BODY_BYTES } from '@tollgate/shared/contracts/kept-body';
 import {
   commaList,
   type Environment,
@@ -124,6 +125,8 @@ export const routerShape = {
   /** The longest wait for a worker with room; a client may ask for less (`x-tollgate-max-queue-ms`). */
   TOLLGATE_QUEUE_MAX_MS: integer(0, 3_600_000).default(30_000),
   /** Requests that may wait in this router for one model, and of one account among them. */
+  /** The first request of a conversation waits for room in some worker's cache at most so long; 0 = never. */
+  TOLLGATE_NEWCOMER_MS: integer(0, 600_000).default(10_000),
   TOLLGATE_QUEUE_DEPTH: integer(0, 100_000).default(1_000),
   TOLLGATE_QUEUE_DEPTH_PER_ACCOUNT: integer(0, 100_000).default(200),
   /** Times of single models, and which of them start from zero workers: JSON, see `model-rules.ts`. */
@@ -140,6 +143,9 @@ export const routerShape = {
   TOLLGATE_REPEAT_TTL_MS: integer(1_000, 604_800_000).default(86_400_000),
   TOLLGATE_REPEAT_ANSWER_BYTES: integer(1_024).default(4_194_304),
   TOLLGATE_REPEAT_ACCOUNT_BYTES: integer(1_024).default(16_777_216),
+  /** Bodies that accounts have kept: of each one, and of all on their way to metering. */
+  TOLLGATE_KEPT_BODY_BYTES: integer(1_024, 16_777_216).default(KEPT_BODY_BYTES),
+  TOLLGATE_KEPT_BUFFER_BYTES: integer(1_024, 4_294_967_296).default(67_108_864),
   /** OpenTelemetry: spans go there when one of the two is set. */
   OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl().optional(),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl().optional(),

@@ -7,6 +7,7 @@ import type { Outcome } from '@tollgate/shared/domain/outcome';
 import type { CountSource, Intent } from '@tollgate/shared/domain/usage';
 import type { LimitStates } from '@tollgate/shared/redis/money-scripts';
 import type { AnswerForm } from './answer-form.ts';
+import type { BodyCopy } from './bodies/copy.ts';
 import type { ContractProfile } from './contract/profile.ts';
 import type { GenerationRequest } from './contract/request.ts';
 import type { Endpoint } from './endpoints/endpoint.ts';
@@ -84,6 +85,8 @@ export class RequestContext {
   /** Monotonic. */
   firstTokenMs: number | null = null;
 
+  /** Copy of both bodies, where the account has them kept. */
+  bodyCopy: BodyCopy | null = null;
   /** Keeps the answer under its Idempotency-Key. */
   recording: Recording | null = null;
   /** What the router left that began this request and died. */

@@ -1,6 +1,7 @@
 /** What the router tells Prometheus. Labels are bounded: models of the catalogue, workers, closed unions; never a key. */
 
 import { Counter, Gauge, Histogram, type Registry } from '@tollgate/shared/runtime/metrics';
+import type { BodyMetrics, DropReason } from './bodies/courier.ts';
 import type { RequestContext } from './context.ts';
 import type { DiscoveryMetrics } from './discovery/sources.ts';
 import type { FleetMetrics } from './fleet/fleet.ts';
@@ -32,7 +33,8 @@ export class RouterMetrics
     SpoolMetrics,
     ReplicaMetrics,
     DiscoveryMetrics,
-    RoomMetrics
+    RoomMetrics,
+    BodyMetrics
 {
   private readonly requests: Counter<'model' | 'endpoint' | 'outcome' | 'code'>;
   private readonly duration: Histogram<'model'>;
@@ -70,6 +72,7 @@ export class RouterMetrics
   private readonly spoolBytes: Gauge;
   private readonly spoolResent: Counter;
   private readonly spoolFsyncFailed: Counter;
+  private readonly keptBodies: Counter<'result'>;
   private readonly byModel = new Map<string, ModelMetrics>();
   private readonly byEnd = new Map<string, { inc(): void }>();
   private readonly byAttempt = new Map<string, { inc(): void }>();
@@ -156,6 +159,11 @@ export class RouterMetrics
     this.spoolBytes = gauge('spool_bytes', 'Size of the spool on disk.');
     this.spoolResent = counter('spool_resent_total', 'Records sent to Redis again.');
     this.spoolFsyncFailed = counter('spool_fsync_failed_total', 'Group commits that the disk refused.');
+    this.keptBodies = counter(
+      'kept_bodies_total',
+      'Bodies for accounts that have them kept: sent, or let go and why.',
+      ['result'],
+    );
   }
 
   opened(): void {
@@ -294,6 +302,14 @@ export class RouterMetrics
 
   fsyncFailed(): void {
     this.spoolFsyncFailed.inc();
+  }
+
+  bodiesSent(count: number): void {
+    this.keptBodies.inc({ result: 'sent' }, count);
+  }
+
+  bodyDropped(reason: DropReason): void {
+    this.keptBodies.inc({ result: reason });
   }
 
   /** A model that is not sold has no label of its own: clients could make up as many as they like. */

@@ -22,6 +22,7 @@ import {
   mayUseModel,
 } from './admission/authenticate.ts';
 import { type AnswerForm, asksForForm } from './answer-form.ts';
+import type { BodyCourier } from './bodies/courier.ts';
 import type { RequestContext } from './context.ts';
 import type { ContractProfile, HeaderOf } from './contract/profile.ts';
 import type { GenerationRequest } from './contract/request.ts';
@@ -68,6 +69,8 @@ export interface PipelineParts extends ValidateParts, MeasureParts {
   ground?: (ctx: RequestContext) => Promise<void>;
   /** Answers a repeat under an Idempotency-Key from what is kept of the first request, or lets it run as the first. */
   repeats: Repeats;
+  /** Copies bodies for accounts that have them kept; absent where nobody takes them. */
+  bodies?: Pick<BodyCourier, 'begin' | 'end'> | null;
   /** Absent where no collector is configured. */
   tracing?: Tracing | null;
   admit: AdmitParts;
@@ -93,6 +96,7 @@ export async function serve(
     ctx.wantsExplanation = mayExplain(ctx.key, exchange.header);
     const body = await exchange.readJson((bytes) => {
       ctx.requestDigest = hash('sha256', bytes, 'base64url');
+      if (ctx.key!.keepsBodies === true) parts.bodies?.begin(ctx, bytes, exchange.response);
     });
     if (await parts.repeats.answered(ctx, exchange, body)) return;
     const request = validate(ctx, endpoint, body, parts);
@@ -188,6 +192,7 @@ async function close(ctx: RequestContext, exchange: Exchange, parts: PipelinePar
   if (ctx.error !== null) exchange.sendError(ctx, ctx.error);
   else if (ctx.outcome !== 'served' && ctx.outcome !== 'replayed') exchange.response.destroy();
   endRecording(ctx);
+  if (ctx.bodyCopy !== null) parts.bodies?.end(ctx);
   ctx.trace?.end(ctx);
   parts.closed(ctx);
 }

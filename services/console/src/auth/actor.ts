@@ -19,6 +19,7 @@ export const PERMISSIONS = [
   'credits:write',
   'topup:write',
   'usage:read',
+  'bodies:read',
   'limits:read',
   'playground:use',
   'models:read',
@@ -73,7 +74,7 @@ const VIEWER: readonly Permission[] = [
   'models:read',
   'webhooks:read',
 ];
-const DEVELOPER: readonly Permission[] = [...VIEWER, 'keys:write', 'projects:write', 'playground:use'];
+const DEVELOPER: readonly Permission[] = [...VIEWER, 'keys:write', 'projects:write', 'playground:use', 'bodies:read'];
 const BILLING: readonly Permission[] = [...VIEWER, 'topup:write'];
 const ADMIN: readonly Permission[] = [
   ...DEVELOPER,

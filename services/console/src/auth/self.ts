@@ -16,6 +16,7 @@ import { DAY_MS } from '@tollgate/shared/contracts/console/keys';
 import type { Db } from '@tollgate/shared/db/client';
 import { listAccessTokens } from '@tollgate/shared/db/console-lists';
 import { KeyStore } from '@tollgate/shared/db/key-store';
+import { PasswordResetStore } from '@tollgate/shared/db/password-reset-store';
 import { SessionStore } from '@tollgate/shared/db/session-store';
 import { UserStore } from '@tollgate/shared/db/user-store';
 import { AppError } from '@tollgate/shared/domain/errors';
@@ -63,6 +64,8 @@ export class SelfService {
     }
     await new UserStore(db).setPassword(user.id, await passwords.hash(input.next));
     await new SessionStore(db).revokeAll(user.id, actor.session!.id, clock.nowMs());
+    // A link that somebody else may hold is of no use any more.
+    await new PasswordResetStore(db).endAll(user.id, clock.nowMs());
   }
 
   async beginTotp(actor: Actor): Promise<TotpSetup> {

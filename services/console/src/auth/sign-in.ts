@@ -56,6 +56,7 @@ export interface SignInParts {
   throttle: Throttle;
   settings: SettingsService;
   oidc: SignInOptions['oidc'];
+  passwordReset: SignInOptions['passwordReset'];
   routerUrl: string;
   version: string;
 }
@@ -68,11 +69,12 @@ export class SignInService {
   }
 
   async options(): Promise<SignInOptions> {
-    const { db, settings, oidc, routerUrl, version } = this.#parts;
+    const { db, settings, oidc, passwordReset, routerUrl, version } = this.#parts;
     return {
       claimed: await new UserStore(db).anyOperator(),
       signUp: (await settings.get()).signUp,
       oidc,
+      passwordReset,
       routerUrl,
       version,
     };

@@ -3,6 +3,7 @@ import { createdKey, revokedKey } from '@tollgate/shared/contracts/console/keys'
 import { AppError } from '@tollgate/shared/domain/errors';
 import { z } from 'zod';
 import type { Oidc } from '../auth/oidc.ts';
+import type { PasswordResets } from '../auth/password-reset.ts';
 import type { SelfService } from '../auth/self.ts';
 import type { Sessions } from '../auth/sessions.ts';
 import type { SignInService } from '../auth/sign-in.ts';
@@ -13,7 +14,12 @@ const oidcParams = z.strictObject({ provider: z.string().regex(/^[a-z0-9_-]{1,40
 /** A provider may add what it likes to its answer; the library reads what it knows. */
 const anything = z.looseObject({});
 
-export function authRoutes(signIn: SignInService, sessions: Sessions, oidc: Oidc | null): Route[] {
+export function authRoutes(
+  signIn: SignInService,
+  sessions: Sessions,
+  oidc: Oidc | null,
+  resets: PasswordResets,
+): Route[] {
   const tag = 'sign-in';
   const open = { tag, audience: 'public', permission: 'organisation:read' } as const;
   const providerOf = (id: string): Oidc => {
@@ -123,6 +129,50 @@ export function authRoutes(signIn: SignInService, sessions: Sessions, oidc: Oidc
       types: ['text/html'],
       errors: ['store_unavailable'],
       stream: ({ actor, params, exchange }) => providerOf(params.provider).callback(actor, exchange.search, exchange),
+    }),
+    route({
+      ...open,
+      method: 'post',
+      path: '/api/auth/password-reset/ask',
+      operation: 'auth.ask_password_reset',
+      summary: 'A link for a new password by mail; the same answer whether or not there is such a user',
+      unaudited: true,
+      body: auth.askPasswordReset,
+      response: auth.done,
+      errors: ['rate_limit_exceeded'],
+      handle: async ({ body, exchange }) => {
+        await resets.ask(body, exchange);
+        return ok;
+      },
+    }),
+    route({
+      ...open,
+      method: 'post',
+      path: '/api/auth/password-reset',
+      operation: 'auth.reset_password',
+      summary: 'Choose a new password with such a link; every session ends, the second factor stays',
+      body: auth.resetPassword,
+      response: auth.done,
+      errors: ['invalid_credentials', 'rate_limit_exceeded'],
+      handle: async ({ body, exchange }) => {
+        await resets.reset(body, exchange);
+        return ok;
+      },
+    }),
+    route({
+      tag,
+      audience: 'platform',
+      permission: 'platform:write',
+      stepUp: true,
+      method: 'post',
+      path: '/api/password-resets',
+      operation: 'password_resets.create',
+      summary: 'A link for somebody who lost their password; by an operator',
+      status: 201,
+      body: auth.createPasswordReset,
+      response: auth.passwordResetLink,
+      errors: ['not_found'],
+      handle: ({ actor, body }) => resets.create(actor, body),
     }),
     route({
       ...open,

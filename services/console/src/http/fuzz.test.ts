@@ -126,10 +126,10 @@ function objectOf(fields: readonly string[]): fc.Arbitrary<Record<string, unknow
 
 /**
  * Where no request of this fuzz can succeed: what it is about was ended by an earlier one, or needs a second person, a
- * code, a provider or a router. Their good days are in test/e2e/console-*.test.ts and test/chaos/receipts.test.ts; here they must only not break.
+ * code, a provider, a router, or membership. Their good days are in test/e2e/console-*.test.ts and test/chaos/receipts.test.ts; here they must only not break.
  */
 const ENDED =
-  /^(keys\.(rotate|patch)|auth\.|me\.|members\.|invitations\.revoke|requests\.(get|newer)|payments\.get|topup\.(checkout|auto_recharge)|codes\.(redeem|disable)|stripe\.|playground\.|collections\.|(platform_)?webhooks\.|usage\.export|receipts\.invoice|search\.|usage\.series)/;
+  /^(keys\.(rotate|patch)|auth\.|me\.|members\.|invitations\.revoke|requests\.(get|newer)|payments\.get|topup\.(checkout|auto_recharge)|codes\.(redeem|disable)|stripe\.|playground\.|collections\.|(platform_)?webhooks\.|usage\.export|receipts\.invoice|body_retention\.set|bodies\.|password_resets\.|search\.|usage\.series)/;
 /** Ends the session that the others need. */
 const LAST = /^(auth\.logout|me\.(password|session))/;
 

@@ -20,6 +20,7 @@ const requestsQuery = z.strictObject({
   project_id: label,
 });
 const usageQuery = z.strictObject({ ...pageQuery, ...range, by: z.enum(['hour', 'day']).optional() });
+const receiptQuery = z.strictObject({ include: z.literal('body').optional() });
 const nothing = z.strictObject({});
 
 export function ownUsageRoutes(own: OwnUsage, serviceToken: string): Router {
@@ -41,7 +42,12 @@ export function ownUsageRoutes(own: OwnUsage, serviceToken: string): Router {
   };
   get('/v1/usage', 'own.usage', usageQuery, (who, query) => own.totals(who, query));
   get('/v1/requests', 'own.requests', requestsQuery, (who, query) => own.requests(who, query));
-  get('/v1/requests/:id', 'own.receipt', nothing, (who, _query, { params }) => own.receipt(who, String(params.id)));
+  get('/v1/requests/:id', 'own.receipt', receiptQuery, (who, { include }, request) =>
+    own.receipt(who, String(request.params.id), {
+      body: include === 'body',
+      callId: request.get('x-request-id')?.slice(0, 80) ?? null,
+    }),
+  );
   get('/v1/key/history', 'own.history', nothing, (who) => own.history(who));
   router.all(paths, (_request, response) => {
     response.set('allow', 'GET, HEAD');

@@ -76,6 +76,8 @@ export interface RouteSpec<P, Q, B, R extends z.ZodType> extends Common {
   stepUp?: boolean;
   /** Changes nothing that the audit log should know of. */
   unaudited?: boolean;
+  /** The audit log knows of it although it changes nothing: somebody looked. */
+  audited?: boolean;
   params?: P;
   query?: Q;
   body?: B;
@@ -168,6 +170,7 @@ interface Declared extends Common {
   audience?: Audience;
   stepUp?: boolean;
   unaudited?: boolean;
+  audited?: boolean;
   params?: z.ZodObject | undefined;
   query?: z.ZodObject | undefined;
   errors?: readonly ErrorCode[];
@@ -184,7 +187,7 @@ function common(spec: Declared) {
     permission: spec.permission,
     audience: spec.audience ?? 'platform',
     stepUp: spec.stepUp ?? false,
-    audited: spec.method !== 'get' && !spec.unaudited,
+    audited: spec.audited ?? (spec.method !== 'get' && !spec.unaudited),
     params: spec.params,
     query: spec.query,
     errors: spec.errors ?? [],

@@ -15,6 +15,7 @@ import { type UsageRow, UsageStore } from '@tollgate/shared/db/usage-store';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { nusdToUsd } from '@tollgate/shared/domain/money';
 import type { Clock } from '@tollgate/shared/runtime/clock';
+import type { BodyService } from '../bodies/service.ts';
 import { isoTime, type PageInput, pageRequest } from '../http/values.ts';
 
 const DAY_MS = 86_400_000;
@@ -39,10 +40,13 @@ export interface OwnRequestsQuery extends OwnUsageQuery {
 export class OwnUsage {
   readonly #db: Db;
   readonly #clock: Clock;
+  readonly #bodies: Pick<BodyService, 'readOwn'> | null;
 
-  constructor(db: Db, clock: Clock) {
+  /** `bodies`: what is kept of requests; null = nothing is. */
+  constructor(db: Db, clock: Clock, bodies: Pick<BodyService, 'readOwn'> | null = null) {
     this.#db = db;
     this.#clock = clock;
+    this.#bodies = bodies;
   }
 
   /** Totals by hour or UTC day and model, newest first. */
@@ -69,18 +73,24 @@ export class OwnUsage {
     return listed(await new UsageStore(this.#db).page(filter), shortView);
   }
 
-  /** Tokens, unit prices, ledger entries and times of one request. Throws 404 for one that is not this key's. */
-  async receipt({ accountId, keyId }: Identity, requestId: string) {
+  /**
+   * Tokens, unit prices, ledger entries and times of one request; with `body` also what is kept of it. Throws 404 for
+   * one that is not this key's, or not of the user and project that the caller speaks for.
+   */
+  async receipt(who: Identity, requestId: string, more: { body: boolean; callId: string | null }) {
+    const { accountId } = who;
     const row = await new UsageStore(this.#db).get(requestId);
-    if (row === null || row.accountId !== accountId || row.keyId !== keyId) {
+    if (row === null || !isTheirs(row, who)) {
       throw new AppError('not_found', { message: 'There is no such request, or it has not been posted yet.' });
     }
+    const body = more.body ? { body: (await this.#bodies?.readOwn(who, requestId, more.callId)) ?? null } : {};
     const prices = await new ModelStore(this.#db).prices(row.model);
     const price = prices.find(({ id }) => id === row.priceId) ?? null;
     const entries = await new OwnUsageStore(this.#db).entriesOf(accountId, requestId);
     const signed = await new ReceiptStore(this.#db).latest(requestId);
     return {
       ...shortView(row),
+      ...body,
       client_request_id: row.clientRequestId,
       final: row.final,
       reasoning_tokens: row.reasoningTokens,
@@ -130,6 +140,15 @@ export class OwnUsage {
       days: days.map(({ day, amountNusd }) => ({ day, amount_nusd: String(amountNusd) })),
     };
   }
+}
+
+function isTheirs(row: UsageRow, { accountId, keyId, userId, projectId }: Identity): boolean {
+  return (
+    row.accountId === accountId &&
+    row.keyId === keyId &&
+    (userId === null || row.userId === userId) &&
+    (projectId === null || row.projectId === projectId)
+  );
 }
 
 function listed<T>(page: Page<T>, view: (row: T) => object) {

@@ -18,6 +18,7 @@ import { costNusd } from '@tollgate/shared/domain/money';
 import type { Outcome } from '@tollgate/shared/domain/outcome';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Actor } from '../auth/actor.ts';
+import type { BodyService } from '../bodies/service.ts';
 import { type Table, tableAnswer } from '../http/export.ts';
 import type { Streamed } from '../http/route.ts';
 import { isoTime, pageRequest } from '../http/values.ts';
@@ -40,6 +41,7 @@ export interface RequestServiceParts {
   db: Db;
   clock: Clock;
   limits: LimitReader;
+  bodies: Pick<BodyService, 'keptUntilMs'>;
 }
 
 export class RequestService {
@@ -87,13 +89,12 @@ export class RequestService {
     if (!row) throw new AppError('not_found', { message: 'There is no such request.' });
     const [line] = await this.lines([row]);
     const ledger = row.refused ? [] : await store.ledgerOf(requestId);
+    const keptUntilMs = await this.#parts.bodies.keptUntilMs(accountId, requestId);
     const absorbed = row.absorbed as Record<string, number> | null;
     const decodeMs = row.first_token_ms === null ? 0 : row.duration_ms - row.first_token_ms;
     return {
       ...line!,
       accountId: row.account_id as RequestDetail['accountId'],
-      projectId: row.project_id,
-      userId: row.user_id,
       final: row.final,
       finishedAt: isoTime(row.finished_at.getTime()),
       reasoningTokens: row.reasoning_tokens,
@@ -109,6 +110,7 @@ export class RequestService {
         kind,
         createdAt: isoTime(createdAtMs),
       })),
+      bodyKeptUntil: keptUntilMs === null ? null : isoTime(keptUntilMs),
       // Where something ran is the operator's business.
       worker: actor.kind === 'operator' ? { url: row.worker_url, routerId: row.router_id } : null,
     };
@@ -177,6 +179,10 @@ const EXPORT_COLUMNS: Record<keyof RequestLine, true> = {
   firstTokenMs: true,
   durationMs: true,
   userAgent: true,
+  projectId: true,
+  userId: true,
+  chatId: true,
+  endUser: true,
 };
 
 function filterOf(
@@ -195,6 +201,10 @@ function filterOf(
     idPrefix: query.idPrefix,
     minFirstTokenMs: query.minFirstTokenMs,
     minDurationMs: query.minDurationMs,
+    chatId: query.chatId,
+    endUser: query.endUser,
+    userId: query.userId,
+    projectId: query.projectId,
   };
 }
 
@@ -228,6 +238,10 @@ function lineOf(row: RequestRow, keyName: string | null): RequestLine {
     firstTokenMs: row.first_token_ms,
     durationMs: row.duration_ms,
     userAgent: row.user_agent,
+    projectId: row.project_id,
+    userId: row.user_id,
+    chatId: row.chat_id,
+    endUser: row.end_user,
   };
 }
 

@@ -9,6 +9,7 @@ import { createLogger } from '@tollgate/shared/runtime/logger';
 import { havePostgres, startPglite, startPostgres, type TestDatabase } from '@tollgate/shared/testkit/postgres';
 import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
 import { startConsole } from '../app.ts';
+import type { FileSettings } from '../files/start.ts';
 import type { PeopleSettings } from '../services.ts';
 
 // Real processes on a busy machine: a test's own limit is no statement about time.
@@ -66,12 +67,17 @@ export interface HarnessOptions {
   allowedHosts?: string[];
   /** Signing up is open unless this says else. */
   people?: PeopleSettings;
+  /** For what other services and routers ask. */
+  serviceToken?: string;
+  files?: FileSettings;
 }
 
 export async function startHarness({
   database = 'pglite',
   allowedHosts = [],
   people = {},
+  serviceToken,
+  files,
 }: HarnessOptions = {}): Promise<Harness> {
   const usePostgres = database === 'postgres' && havePostgres();
   const [store, redis]: [TestDatabase, TestRedis] = await Promise.all([
@@ -102,6 +108,8 @@ export async function startHarness({
     poolMax: usePostgres ? 8 : 1,
     allowedHosts,
     people: { signUp: 'open', ...people },
+    serviceToken,
+    files,
     rechargeEveryMs: 300,
     lifecycle,
     logger,

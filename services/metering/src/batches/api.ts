@@ -1,9 +1,9 @@
 /** `/v1/batches` in OpenAI's shape. Callers are routers, for a key that they authenticated. */
-import { type Identity, readIdentity } from '@tollgate/shared/contracts/internal';
+import type { Identity } from '@tollgate/shared/contracts/internal';
 import type { Batch, BatchStore } from '@tollgate/shared/db/batch-store';
 import type { FileOwner } from '@tollgate/shared/db/file-records';
 import { AppError } from '@tollgate/shared/domain/errors';
-import { isId, newId } from '@tollgate/shared/domain/ids';
+import { newId } from '@tollgate/shared/domain/ids';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Random } from '@tollgate/shared/runtime/random';
 import { z } from 'zod';
@@ -112,15 +112,6 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
       return view(await find(who, id));
     },
   };
-}
-
-/** Whom a router's call is for. Throws 401. */
-export function whoOf(header: (name: string) => string | undefined): Identity {
-  const who = readIdentity(header);
-  if (who === null || !isId('acct', who.accountId) || !isId('key', who.keyId)) {
-    throw new AppError('missing_api_key', { message: 'The call does not say for whom it is.' });
-  }
-  return who;
 }
 
 function ownerOf({ accountId, projectId }: Identity): FileOwner {

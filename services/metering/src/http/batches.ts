@@ -1,8 +1,9 @@
 /** Routes of `/v1/batches`; what they do is in `batches/api.ts`. */
+import { callerOf, type Identity } from '@tollgate/shared/contracts/internal';
 import { type AppError, toAppError } from '@tollgate/shared/domain/errors';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import express, { type Request, type Response, type Router } from 'express';
-import { type BatchApi, whoOf } from '../batches/api.ts';
+import type { BatchApi } from '../batches/api.ts';
 
 const BODY_LIMIT = '64kb';
 
@@ -10,14 +11,10 @@ const BODY_LIMIT = '64kb';
 export function batchRoutes(api: BatchApi, logger: Logger): Router {
   const router = express.Router();
   const answer =
-    (work: (who: ReturnType<typeof whoOf>, request: Request) => Promise<unknown>) =>
+    (work: (who: Identity, request: Request) => Promise<unknown>) =>
     async (request: Request, response: Response): Promise<void> => {
       try {
-        const who = whoOf((name) => {
-          const value = request.headers[name];
-          return typeof value === 'string' ? value : undefined;
-        });
-        response.json(await work(who, request));
+        response.json(await work(callerOf(request.headers), request));
       } catch (thrown) {
         tell(response, toAppError(thrown), logger);
       }

@@ -1,16 +1,19 @@
 /**
- * Metering's own port: batches, and `POST /ingest` for usage records that a stopping router could not get confirmed, and for
+ * Metering's own port: batches, kept bodies, and `POST /ingest` for usage records that a stopping router could not get confirmed, and for
  * `tollgate usage import`. Authenticated by the service token.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { KEPT_BODIES_PATH } from '@tollgate/shared/contracts/kept-body';
 import type { Db } from '@tollgate/shared/db/client';
 import { tx } from '@tollgate/shared/db/tx';
 import type { ListenAddress } from '@tollgate/shared/runtime/config';
 import type { Logger } from '@tollgate/shared/runtime/logger';
+import { serviceTokenCheck } from '@tollgate/shared/runtime/service-caller';
 import express from 'express';
 import type { BatchApi } from '../batches/api.ts';
+import { BodyDesk } from '../bodies/keep.ts';
 import type { Recorded, Recorder } from '../drain/recorder.ts';
 import { batchRoutes } from './batches.ts';
 
@@ -24,6 +27,7 @@ export interface HttpDeps {
   onFreed: (freed: Recorded['freed']) => Promise<void>;
   /** null = batches run elsewhere, or nowhere. */
   batches: BatchApi | null;
+  bodies: Pick<BodyDesk, 'take'>;
 }
 
 export interface HttpServer {
@@ -68,6 +72,21 @@ export async function startHttpServer(listen: ListenAddress, deps: HttpDeps): Pr
           'store_unavailable',
           'the ledger cannot be reached; nothing is lost when you send this again',
         );
+      }
+    },
+  );
+  app.post(
+    KEPT_BODIES_PATH,
+    authenticate(deps.serviceToken),
+    express.json({ limit: BodyDesk.callBytes }),
+    async (request, response) => {
+      try {
+        const kept = await deps.bodies.take(request.body);
+        if (kept === null) refuse(response, 400, 'invalid_request', 'bodies must be a list of kept bodies');
+        else response.json({ kept });
+      } catch (error) {
+        deps.logger.warn({ err: error }, 'kept bodies wait at the routers');
+        refuse(response, 503, 'store_unavailable', 'the database cannot be reached; send these again');
       }
     },
   );
@@ -121,14 +140,12 @@ async function ingest({ db, recorder, onFreed }: HttpDeps, records: readonly str
 }
 
 function authenticate(token: string): express.RequestHandler {
-  const expected = digest(`Bearer ${token}`);
+  const isService = serviceTokenCheck(token);
   return (request, response, next) => {
-    if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return next();
+    if (isService(request.headers.authorization)) return next();
     refuse(response, 401, 'invalid_service_token', 'the service token is missing or wrong');
   };
 }
-
-const digest = (text: string) => createHash('sha256').update(text).digest();
 
 function refuse(response: express.Response, status: number, code: string, message: string): void {
   const type = status < 500 ? 'invalid_request_error' : 'server_error';

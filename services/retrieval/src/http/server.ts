@@ -1,14 +1,13 @@
 /** Retrieval's port: callers are services, each call says for whom. Express types end in this folder. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Identity, readIdentity } from '@tollgate/shared/contracts/internal';
+import { callerOf, type Identity } from '@tollgate/shared/contracts/internal';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
-import { isId } from '@tollgate/shared/domain/ids';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { ListenAddress } from '@tollgate/shared/runtime/config';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import type { Random } from '@tollgate/shared/runtime/random';
+import { serviceTokenCheck } from '@tollgate/shared/runtime/service-caller';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { Collections } from '../service/collections.ts';
 import { internalRoutes } from './internal.ts';
@@ -101,13 +100,7 @@ function serve(route: Route, { onRequest, clock }: HttpDeps) {
   return async (request: Request, response: Response): Promise<void> => {
     const startMs = clock.monotonicMs();
     response.on('close', () => onRequest(route.operation, response.statusCode, clock.monotonicMs() - startMs));
-    const who = readIdentity((name) => {
-      const value = request.headers[name];
-      return typeof value === 'string' ? value : undefined;
-    });
-    if (who === null || !isId('acct', who.accountId) || !isId('key', who.keyId)) {
-      throw new AppError('missing_api_key', { message: 'The call does not say for whom it is.' });
-    }
+    const who = callerOf(request.headers);
     const gone = new AbortController();
     response.on('close', () => gone.abort(new Error('the caller left')));
     const params = request.params as Record<string, string>;
@@ -117,16 +110,14 @@ function serve(route: Route, { onRequest, clock }: HttpDeps) {
 }
 
 function requireService(token: string) {
-  const expected = digest(`Bearer ${token}`);
+  const isService = serviceTokenCheck(token);
   return (request: Request, _response: Response, next: NextFunction): void => {
-    if (!timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+    if (!isService(request.headers.authorization)) {
       throw new AppError('invalid_api_key', { message: 'The service token is missing or wrong.' });
     }
     next();
   };
 }
-
-const digest = (text: string) => createHash('sha256').update(text).digest();
 
 /** Express's own errors are the caller's; what nobody foresaw (a lost database) is a 503 that can be tried again. */
 function known(error: unknown): AppError {

@@ -11,8 +11,10 @@ export interface ClientSideEvents {
   drained(): void;
 }
 
-/** Somebody who keeps an answer beside its client (repeats/). Sees exactly the bytes of the answer, unframed. */
+/** Somebody who keeps an answer beside its client (repeats/, bodies/). Sees exactly the bytes of the answer, unframed. */
 export interface AnswerTap {
+  /** The answer is made to its end for it, whether or not its client is still there. */
+  readonly holds: boolean;
   /** A stream begins. */
   head(status: number, headers: Record<string, string>): void;
   bytes(text: string): void;
@@ -20,14 +22,46 @@ export interface AnswerTap {
   whole(status: number, headers: Record<string, string>, text: string): void;
 }
 
-/** Answers that somebody keeps. Such an answer is made to its end, whether or not its client is still there. */
+/** Answers that somebody keeps. */
 const taps = new WeakMap<ServerResponse, AnswerTap>();
 /** Kept streams that have begun, although their client may have left before it got their head. */
 const begun = new WeakSet<ServerResponse>();
 
-/** From here on `tap` sees what this response's client gets, and a client that leaves ends nothing. */
+/** From here on `tap` sees what this response's client gets; where it holds, a client that leaves ends nothing. */
 export function tapAnswer(response: ServerResponse, tap: AnswerTap): void {
-  taps.set(response, tap);
+  const other = taps.get(response);
+  taps.set(response, other === undefined ? tap : new BothTaps(other, tap));
+}
+
+function isHeld(response: ServerResponse): boolean {
+  return taps.get(response)?.holds === true;
+}
+
+class BothTaps implements AnswerTap {
+  readonly holds: boolean;
+  private readonly first: AnswerTap;
+  private readonly second: AnswerTap;
+
+  constructor(first: AnswerTap, second: AnswerTap) {
+    this.first = first;
+    this.second = second;
+    this.holds = first.holds || second.holds;
+  }
+
+  head(status: number, headers: Record<string, string>): void {
+    this.first.head(status, headers);
+    this.second.head(status, headers);
+  }
+
+  bytes(text: string): void {
+    this.first.bytes(text);
+    this.second.bytes(text);
+  }
+
+  whole(status: number, headers: Record<string, string>, text: string): void {
+    this.first.whole(status, headers, text);
+    this.second.whole(status, headers, text);
+  }
 }
 
 /** Streams whose chunks are framed here; see `startStream`. */
@@ -42,7 +76,7 @@ function startStream(response: ServerResponse, status: number, headers: Record<s
   const tap = taps.get(response);
   if (tap !== undefined) {
     tap.head(status, headers);
-    begun.add(response);
+    if (tap.holds) begun.add(response);
     if (response.destroyed) return;
   }
   response.writeHead(status, headers);
@@ -63,7 +97,7 @@ export function hasBegun(response: ServerResponse): boolean {
 
 /** Nobody reads what is written there any more. */
 export function isUnread(response: ServerResponse): boolean {
-  return response.writableEnded || (response.destroyed && !taps.has(response));
+  return response.writableEnded || (response.destroyed && !isHeld(response));
 }
 
 /** Ends a stream that `ClientSide` began with these last bytes. */
@@ -111,9 +145,9 @@ export class ClientSide {
     return !this.kept && (this.response.destroyed || this.response.closed);
   }
 
-  /** Somebody keeps the answer: it has a reader even when its client has left. */
+  /** The answer has a reader even when its client has left. */
   private get kept(): boolean {
-    return taps.has(this.response);
+    return isHeld(this.response);
   }
 
   /** Bytes that Node holds for the client. */

@@ -38,6 +38,8 @@ export interface RecordingParts {
 }
 
 export class Recording implements AnswerTap {
+  /** Whoever repeats the request wants its end. */
+  readonly holds = true;
   readonly #ticket: RepeatTicket;
   readonly #parts: RecordingParts;
   readonly #beat: Timer;

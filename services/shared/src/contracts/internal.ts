@@ -2,6 +2,9 @@
  * How services of one installation speak to each other on behalf of an account: the service token vouches for the caller,
  * these headers say for whom. Only a router that authenticated a key, or a service that works for one, sets them.
  */
+import { AppError } from '../domain/errors.ts';
+import { isId } from '../domain/ids.ts';
+
 export const IDENTITY_HEADERS = {
   account: 'x-tollgate-account-id',
   key: 'x-tollgate-key-id',
@@ -37,6 +40,18 @@ export function readIdentity(header: (name: string) => string | undefined): Iden
     projectId: decoded(header(IDENTITY_HEADERS.project)),
     userId: decoded(header(IDENTITY_HEADERS.user)),
   };
+}
+
+/** For whom a call is, by Node's headers; only of a caller whose service token was checked. Throws 401. */
+export function callerOf(headers: Readonly<Record<string, string | string[] | undefined>>): Identity {
+  const who = readIdentity((name) => {
+    const value = headers[name];
+    return typeof value === 'string' ? value : undefined;
+  });
+  if (who === null || !isId('acct', who.accountId) || !isId('key', who.keyId)) {
+    throw new AppError('missing_api_key', { message: 'The call does not say for whom it is.' });
+  }
+  return who;
 }
 
 function decoded(value: string | undefined): string | null {

@@ -272,6 +272,7 @@ export class KeyStore {
         revokedAtMs: row.revoked_at?.getTime() ?? null,
         accountFrozen: row.a_status === 'frozen',
         weight: row.a_weight,
+        ...(row.keeps_bodies ? { keepsBodies: true as const } : {}),
       },
     }));
   }
@@ -283,9 +284,10 @@ function recordQuery(db: Executor) {
   return db
     .selectFrom('api_keys as k')
     .innerJoin('accounts as a', 'a.id', 'k.account_id')
+    .leftJoin('body_retention as b', 'b.account_id', 'k.account_id')
     .selectAll('k')
     .select(['a.rpm as a_rpm', 'a.tpm as a_tpm', 'a.concurrency as a_concurrency'])
-    .select(['a.status as a_status', 'a.weight as a_weight']);
+    .select(['a.status as a_status', 'a.weight as a_weight', 'b.enabled as keeps_bodies']);
 }
 
 function dateOrNull(ms: number | null | undefined): Date | null {

@@ -19,6 +19,10 @@ export interface RequestFilter {
   idPrefix?: string | undefined;
   minFirstTokenMs?: number | undefined;
   minDurationMs?: number | undefined;
+  chatId?: string | undefined;
+  endUser?: string | undefined;
+  userId?: string | undefined;
+  projectId?: string | undefined;
   after?: Position | null;
   /** 1 to 10,000. */
   limit: number;
@@ -64,6 +68,10 @@ export class RequestStore {
       conditions.push(sql`duration_ms >= ${filter.minDurationMs}`);
       if (filter.minDurationMs >= 2_000) conditions.push(sql`duration_ms >= 2000`);
     }
+    if (filter.chatId !== undefined) conditions.push(sql`chat_id = ${filter.chatId}`);
+    if (filter.endUser !== undefined) conditions.push(sql`end_user = ${filter.endUser}`);
+    if (filter.userId !== undefined) conditions.push(sql`user_id = ${filter.userId}`);
+    if (filter.projectId !== undefined) conditions.push(sql`project_id = ${filter.projectId}`);
     if (filter.after) {
       const at = new Date(filter.after.atMs);
       // The plain bound beside the row comparison lets the planner skip whole partitions.

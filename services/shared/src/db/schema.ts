@@ -83,6 +83,8 @@ export interface Schema {
     created_at: Generated<Date>;
     last_used_at: Date | null;
   };
+  /** Read and written by `body-store.ts`. */
+  body_retention: { account_id: string; enabled: boolean };
   models: {
     id: string;
     owned_by: string;

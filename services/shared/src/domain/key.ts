@@ -46,6 +46,8 @@ export interface KeyRecord {
   weight: number;
   /** Of the model's price, 1 to 100; absent = 100. Lines of batches pay less. */
   pricePercent?: number;
+  /** The account has the bodies of its requests kept; absent = no. */
+  keepsBodies?: true;
 }
 
 /** Mints a key's text; `publicId` is its loggable part. */

@@ -24,6 +24,9 @@ export const signInOptions = z
     claimed: z.boolean().meta({ description: 'False until the first operator exists: show the claim form.' }),
     signUp: z.enum(['open', 'invite']).meta({ description: '`open`: anybody may register an organisation.' }),
     oidc: z.array(z.object({ id: z.string(), name: z.string(), startUrl: z.string() })),
+    passwordReset: z
+      .enum(['mail', 'operator'])
+      .meta({ description: '`mail`: a link is sent to who asks. `operator`: an operator hands it over.' }),
     routerUrl: z.string().meta({ description: 'Base of the inference API, such as http://127.0.0.1:8080.' }),
     version: z.string(),
   })
@@ -123,6 +126,22 @@ export const acceptInvitation = z
   })
   .meta({ id: 'AcceptInvitation' });
 export type AcceptInvitation = z.output<typeof acceptInvitation>;
+
+export const askPasswordReset = z.strictObject({ email: emailInput }).meta({ id: 'AskPasswordReset' });
+export type AskPasswordReset = z.output<typeof askPasswordReset>;
+export const resetPassword = z
+  .strictObject({ token: z.string().min(1).max(200), password })
+  .meta({ id: 'ResetPassword' });
+export type ResetPassword = z.output<typeof resetPassword>;
+export const createPasswordReset = z.strictObject({ email: emailInput }).meta({ id: 'CreatePasswordReset' });
+export type CreatePasswordReset = z.output<typeof createPasswordReset>;
+export const passwordResetLink = z
+  .object({
+    link: z.string().meta({ description: 'Shown this once: path and token, such as /reset-password#…' }),
+    expiresAt: isoTime,
+  })
+  .meta({ id: 'PasswordResetLink' });
+export type PasswordResetLink = z.infer<typeof passwordResetLink>;
 
 export const done = z.object({ ok: z.literal(true) }).meta({ id: 'Done' });
 export type Done = z.infer<typeof done>;

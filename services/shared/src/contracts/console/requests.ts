@@ -1,7 +1,7 @@
 /** The request log as people read it. */
 import { z } from 'zod';
 import { OUTCOMES } from '../../domain/outcome.ts';
-import { accountId, isoTime, keyId, modelId, nusd, pageQuery, requestId, timeInput } from './common.ts';
+import { accountId, isoTime, keyId, modelId, nusd, pageQuery, plainText, requestId, timeInput } from './common.ts';
 
 /** Comma list in a query, such as `?outcome=served,client_gone`. */
 const list = <T extends z.ZodType<unknown, string>>(item: T) =>
@@ -20,6 +20,9 @@ const whole = (max: number) =>
     .pipe(z.number().int().min(0).max(max))
     .optional()
     .meta({ type: 'integer', minimum: 0, maximum: max });
+
+/** Clients' own names, in any script. */
+const label = plainText(256).optional();
 
 export const requestLine = z
   .object({
@@ -44,6 +47,10 @@ export const requestLine = z
     firstTokenMs: z.int().nullable(),
     durationMs: z.int(),
     userAgent: z.string().nullable().meta({ description: 'The program that asked, as it calls itself.' }),
+    projectId: z.string().nullable(),
+    userId: z.string().nullable(),
+    chatId: z.string().nullable().meta({ description: 'What the client called the conversation (`chat_id`).' }),
+    endUser: z.string().nullable().meta({ description: 'What the client called its own user (`user`).' }),
   })
   .meta({ id: 'RequestLine' });
 export type RequestLine = z.infer<typeof requestLine>;
@@ -62,6 +69,10 @@ const filters = {
     .optional(),
   minFirstTokenMs: whole(86_400_000),
   minDurationMs: whole(86_400_000),
+  chatId: label,
+  endUser: label,
+  userId: label,
+  projectId: label,
 };
 
 export const requestsQuery = z.strictObject({ ...pageQuery, ...filters });
@@ -92,8 +103,6 @@ const costLine = z.object({ tokens: z.int(), unitNusd: nusd.meta({ description: 
 export const requestDetail = requestLine
   .extend({
     accountId,
-    projectId: z.string().nullable(),
-    userId: z.string().nullable(),
     final: z.boolean(),
     finishedAt: isoTime,
     reasoningTokens: z.int(),
@@ -124,6 +133,9 @@ export const requestDetail = requestLine
       .nullable()
       .meta({ description: 'Tokens of lost work, not billed, by cause.' }),
     ledger: z.array(z.object({ transactionId: z.string(), kind: z.string(), createdAt: isoTime })),
+    bodyKeptUntil: isoTime
+      .nullable()
+      .meta({ description: 'Null: no body is kept. Else `GET .../body` shows it to those who may.' }),
     worker: z
       .object({ url: z.string().nullable(), routerId: z.string() })
       .nullable()
