@@ -9,6 +9,8 @@ export interface ScrapeJob {
   targets: string[];
   /** Other than `/metrics`. */
   path?: string;
+  /** Only a profile starts it: asked while its name resolves, and not missed otherwise. */
+  optional?: true;
 }
 
 /** One time series of a rule test, in promtool's notation: `{ 'up{job="x"}': '1x10 0x10' }`. */
@@ -54,6 +56,7 @@ export const scrapeJobs: ScrapeJob[] = [
   { name: 'tollgate-router', targets: ['router:9100'] },
   { name: 'tollgate-console', targets: ['console:9100'] },
   { name: 'tollgate-metering', targets: ['metering:9100'] },
+  { name: 'tollgate-retrieval', targets: ['retrieval:9100'], optional: true },
   { name: 'vllm', targets: ['vllm:8000'] },
 ];
 
@@ -107,6 +110,21 @@ export const alerts: Alert[] = [
         'tollgate_worker_up{instance="r1",worker="w2"}': '0x20',
       },
       at: 10,
+    },
+  },
+  {
+    name: 'TollgateModelWithoutWorker',
+    severity: 'page',
+    expr: 'sum(rate(tollgate_rejections_total{reason="no_worker"}[5m])) > 0.05',
+    forMinutes: 2,
+    summary: 'Requests are refused with no_worker: a model that is on sale has no worker.',
+    fires: { series: { 'tollgate_rejections_total{reason="no_worker"}': '0+60x30' }, at: 15, labels: {} },
+    quiet: {
+      series: {
+        'tollgate_rejections_total{reason="no_worker"}': '0x5 2x30',
+        'tollgate_rejections_total{reason="model_not_found"}': '0+600x30',
+      },
+      at: 8,
     },
   },
   {
@@ -168,6 +186,41 @@ export const alerts: Alert[] = [
       },
       at: 30,
     },
+  },
+  {
+    name: 'TollgateQueueWaits',
+    severity: 'ticket',
+    expr: 'histogram_quantile(0.95, sum by (model, le) (rate(tollgate_queue_wait_seconds_bucket{lane="interactive"}[5m]))) > 10',
+    forMinutes: 10,
+    summary: 'Requests to {{ $labels.model }} wait more than 10 s for a worker: there are too few.',
+    fires: {
+      series: {
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="interactive",le="10"}': '0+50x40',
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="interactive",le="30"}': '0+100x40',
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="interactive",le="+Inf"}': '0+100x40',
+      },
+      at: 30,
+      labels: { model: 'm' },
+    },
+    quiet: {
+      series: {
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="batch",le="10"}': '0+0x40',
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="batch",le="120"}': '0+100x40',
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="batch",le="+Inf"}': '0+100x40',
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="interactive",le="10"}': '0+100x40',
+        'tollgate_queue_wait_seconds_bucket{model="m",lane="interactive",le="+Inf"}': '0+100x40',
+      },
+      at: 30,
+    },
+  },
+  {
+    name: 'TollgateRouterDeaf',
+    severity: 'ticket',
+    expr: 'max by (instance) (tollgate_replica_blind) == 1',
+    forMinutes: 5,
+    summary: 'Router {{ $labels.instance }} does not hear the others: it chooses workers by hash.',
+    fires: { series: { 'tollgate_replica_blind{instance="r1"}': '0x3 1x20' }, at: 12, labels: { instance: 'r1' } },
+    quiet: { series: { 'tollgate_replica_blind{instance="r1"}': '0x3 1x2 0x20' }, at: 12 },
   },
   {
     name: 'TollgateStoreUnavailable',
@@ -358,6 +411,73 @@ export const alerts: Alert[] = [
     fires: { series: { 'tollgate_loop_errors_total{loop="reaper"}': '0+2x40' }, at: 30, labels: { loop: 'reaper' } },
     quiet: { series: { 'tollgate_loop_errors_total{loop="reaper"}': '0x10 1x40' }, at: 30 },
   },
+  {
+    name: 'TollgateRetrievalFails',
+    severity: 'ticket',
+    expr: 'sum(rate(tollgate_retrieval_request_seconds_count{status=~"5.."}[5m])) > 0.05 * sum(rate(tollgate_retrieval_request_seconds_count[5m])) and sum(rate(tollgate_retrieval_request_seconds_count{status=~"5.."}[5m])) > 0.02',
+    forMinutes: 5,
+    summary: 'More than 5 % of requests to retrieval fail: requests with rag_params are answered 503.',
+    fires: {
+      series: {
+        'tollgate_retrieval_request_seconds_count{operation="ground",status="200"}': '0+60x30',
+        'tollgate_retrieval_request_seconds_count{operation="ground",status="503"}': '0+10x30',
+      },
+      at: 20,
+      labels: {},
+    },
+    quiet: {
+      series: {
+        'tollgate_retrieval_request_seconds_count{operation="ground",status="200"}': '0+600x30',
+        'tollgate_retrieval_request_seconds_count{operation="ground",status="404"}': '0+600x30',
+        'tollgate_retrieval_request_seconds_count{operation="ground",status="503"}': '0x5 1x25',
+      },
+      at: 20,
+    },
+  },
+  {
+    name: 'TollgateFilesFail',
+    severity: 'ticket',
+    expr: 'sum(increase(tollgate_retrieval_files_total{end="failed"}[1h])) > 20 and sum(increase(tollgate_retrieval_files_total{end="failed"}[1h])) > 0.5 * sum(increase(tollgate_retrieval_files_total[1h]))',
+    forMinutes: 0,
+    summary: 'More than half of the files that customers gave to collections could not be read.',
+    fires: {
+      series: {
+        'tollgate_retrieval_files_total{end="failed"}': '0+1x60',
+        'tollgate_retrieval_files_total{end="completed"}': '0x60',
+      },
+      at: 50,
+      labels: {},
+    },
+    quiet: {
+      series: {
+        'tollgate_retrieval_files_total{end="failed"}': '0+1x60',
+        'tollgate_retrieval_files_total{end="completed"}': '0+9x60',
+      },
+      at: 50,
+    },
+  },
+  {
+    name: 'TollgateBatchLinesFail',
+    severity: 'ticket',
+    expr: 'sum(increase(tollgate_batch_lines_total{state="failed"}[30m])) > 100 and sum(increase(tollgate_batch_lines_total{state="failed"}[30m])) > 0.5 * sum(increase(tollgate_batch_lines_total[30m]))',
+    forMinutes: 0,
+    summary: 'More than half of the lines of batches end with an error.',
+    fires: {
+      series: {
+        'tollgate_batch_lines_total{state="failed"}': '0+20x60',
+        'tollgate_batch_lines_total{state="done"}': '0+5x60',
+      },
+      at: 40,
+      labels: {},
+    },
+    quiet: {
+      series: {
+        'tollgate_batch_lines_total{state="failed"}': '0+20x60',
+        'tollgate_batch_lines_total{state="done"}': '0+100x60',
+      },
+      at: 40,
+    },
+  },
 ];
 
 const p95 = (metric: string, by: string) =>
@@ -482,6 +602,48 @@ export const dashboards: Dashboard[] = [
         unit: 'cps',
         queries: [{ expr: rate('tollgate_worker_breaker_total', 'worker, to'), legend: '{{worker}} {{to}}' }],
       },
+      {
+        title: 'Waiting in the queue',
+        about: 'Requests without a worker, of all routers. What lasts here is missing capacity.',
+        unit: 'short',
+        queries: [{ expr: 'sum by (model) (tollgate_queue_depth)', legend: '{{model}}' }],
+      },
+      {
+        title: 'Wait for a worker p95',
+        about: 'Of the requests that had to wait. Batch may wait long, interactive ones may not.',
+        unit: 's',
+        queries: [{ expr: p95('tollgate_queue_wait_seconds', 'model, lane'), legend: '{{model}} {{lane}}' }],
+      },
+      {
+        title: 'Left the queue without a worker',
+        about: 'full, deadline, no_worker: told to the client as 503. left: the client went away.',
+        unit: 'reqps',
+        queries: [{ expr: rate('tollgate_queue_rejections_total', 'model, reason'), legend: '{{model}} {{reason}}' }],
+      },
+      {
+        title: 'Streams that lost their worker',
+        about: 'resumed: went on at another worker, the client saw a pause. ended: with an error event.',
+        unit: 'cps',
+        queries: [{ expr: rate('tollgate_stream_resumes_total', 'reason, result'), legend: '{{reason}} {{result}}' }],
+      },
+      {
+        title: 'Prompt found in caches',
+        about: 'Share of prompt tokens, by worker, since its start. Routing keeps conversations together.',
+        unit: 'percentunit',
+        queries: [{ expr: 'max by (worker) (tollgate_worker_prefix_hit_ratio)', legend: '{{worker}}' }],
+      },
+      {
+        title: 'Routers hear each other',
+        about: 'Age of what they know of each other (p95), and those that hear nobody (1).',
+        unit: 's',
+        queries: [
+          {
+            expr: 'histogram_quantile(0.95, sum by (le) (rate(tollgate_replica_lag_seconds_bucket[$__rate_interval])))',
+            legend: 'lag p95',
+          },
+          { expr: 'max by (instance) (tollgate_replica_blind)', legend: 'deaf {{instance}}' },
+        ],
+      },
     ],
   },
   {
@@ -575,6 +737,50 @@ export const dashboards: Dashboard[] = [
           { expr: 'sum(rate(tollgate_settle_clipped_total[$__rate_interval]))', legend: 'clipped' },
           { expr: 'sum(rate(tollgate_settle_estimated_total[$__rate_interval]))', legend: 'estimated' },
           { expr: 'sum by (finding) (rate(tollgate_usage_findings_total[$__rate_interval]))', legend: '{{finding}}' },
+        ],
+      },
+    ],
+  },
+  {
+    uid: 'tollgate-documents',
+    title: 'Tollgate: documents and batches',
+    panels: [
+      {
+        title: 'Requests to retrieval',
+        about: 'By operation. ground: a generation with rag_params.',
+        unit: 'reqps',
+        queries: [{ expr: rate('tollgate_retrieval_request_seconds_count', 'operation'), legend: '{{operation}}' }],
+      },
+      {
+        title: 'Time of retrieval p95',
+        about: "The question's embedding by the fleet is part of it.",
+        unit: 's',
+        queries: [{ expr: p95('tollgate_retrieval_request_seconds', 'operation'), legend: '{{operation}}' }],
+      },
+      {
+        title: 'Retrieval by status',
+        about: '404: unknown or foreign collection. 5xx: ours.',
+        unit: 'reqps',
+        queries: [{ expr: rate('tollgate_retrieval_request_seconds_count', 'status'), legend: '{{status}}' }],
+      },
+      {
+        title: 'Files read',
+        about: 'failed: the file says why. dropped: taken away meanwhile.',
+        unit: 'cps',
+        queries: [{ expr: rate('tollgate_retrieval_files_total', 'end'), legend: '{{end}}' }],
+      },
+      {
+        title: 'Lines of batches',
+        about: 'Ended, per second.',
+        unit: 'cps',
+        queries: [{ expr: rate('tollgate_batch_lines_total', 'state'), legend: '{{state}}' }],
+      },
+      {
+        title: 'Answers with a promised form',
+        about: 'What the promise rests on, and how they ended.',
+        unit: 'reqps',
+        queries: [
+          { expr: rate('tollgate_structured_answers_total', 'verdict, result'), legend: '{{verdict}} {{result}}' },
         ],
       },
     ],

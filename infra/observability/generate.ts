@@ -20,14 +20,20 @@ export function runbookOf(alert: string): string {
   return `${alert.replace(/^Tollgate/, '').replace(/[A-Z]/g, (letter, at) => (at ? '-' : '') + letter.toLowerCase())}.md`;
 }
 
+/** A target that is there while its name resolves. */
+function lookedUp(target: string) {
+  const [name, port] = target.split(':');
+  return { names: [name], type: 'A', port: Number(port) };
+}
+
 function prometheusConfig(): string {
   return yaml({
     global: { scrape_interval: '15s', evaluation_interval: '15s' },
     rule_files: ['/etc/prometheus/rules/*.yml'],
-    scrape_configs: scrapeJobs.map(({ name, targets, path }) => ({
+    scrape_configs: scrapeJobs.map(({ name, targets, path, optional }) => ({
       job_name: name,
       ...(path ? { metrics_path: path } : {}),
-      static_configs: [{ targets }],
+      ...(optional ? { dns_sd_configs: targets.map(lookedUp) } : { static_configs: [{ targets }] }),
     })),
   });
 }

@@ -3,68 +3,16 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createRegistry } from '@tollgate/shared/runtime/metrics';
 import { childEnvironment } from '@tollgate/shared/testkit/config';
 import { parse } from 'yaml';
 import { alerts, dashboards, recordings, scrapeJobs } from '../../infra/observability/definitions.ts';
 import { generatedFiles, runbookOf } from '../../infra/observability/generate.ts';
-import { createMetrics } from '../../services/metering/src/metrics.ts';
-import { RouterMetrics } from '../../services/router/src/metrics.ts';
 import { onPath } from '../../services/shared/src/runtime/binaries.mjs';
+import { type Exported, exportedMetrics, namesIn } from '../kube/exported-metrics.ts';
 import { loadCompose, root, sampleEnv } from './compose-file.ts';
-
-interface Exported {
-  type: string;
-  labels: Set<string>;
-}
-
-/** Every metric that the services export, by name, with the labels that it may carry. */
-async function exportedMetrics(): Promise<Map<string, Exported>> {
-  const found = new Map<string, Exported>();
-  const registries = [createRegistry('router', '0'), createRegistry('metering', '0')];
-  new RouterMetrics(registries[0]!);
-  createMetrics(registries[1]!);
-  for (const registry of registries) {
-    for (const metric of await registry.getMetricsAsJSON()) {
-      const labels = (registry.getSingleMetric(metric.name) as unknown as { labelNames: string[] }).labelNames;
-      found.set(metric.name, { type: String(metric.type), labels: new Set(labels) });
-    }
-  }
-  return found;
-}
 
 /** Labels that Prometheus itself adds to what it scrapes. */
 const TARGET_LABELS = ['job', 'instance'];
-const KEYWORDS = new Set([
-  'sum',
-  'max',
-  'min',
-  'avg',
-  'by',
-  'rate',
-  'increase',
-  'abs',
-  'and',
-  'or',
-  'histogram_quantile',
-]);
-
-/** Names of metrics and labels in a PromQL expression of the kinds that are used here. */
-function namesIn(expr: string): { metrics: string[]; labels: string[] } {
-  const labels: string[] = [];
-  let rest = expr.replace(/\{([^}]*)\}/g, (_whole, inside: string) => {
-    for (const [, label] of inside.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)) labels.push(label!);
-    return '';
-  });
-  rest = rest.replace(/\bby \(([^)]*)\)/g, (_whole, inside: string) => {
-    labels.push(...inside.split(',').map((label) => label.trim()));
-    return '';
-  });
-  rest = rest.replace(/\[[^\]]*\]/g, '');
-  const words = [...rest.matchAll(/[a-zA-Z_:][\w:]*/g)].map(([word]) => word);
-  return { metrics: words.filter((word) => !KEYWORDS.has(word) && !/^e\d+$/.test(word)), labels };
-}
-
 const expressions = [
   ...alerts.map(({ name, expr }) => [name, expr] as const),
   ...recordings.map(({ record, expr }) => [record, expr] as const),
@@ -118,16 +66,21 @@ describe('what is watched exists', () => {
 
   test('Prometheus asks every service that compose starts with a metrics port, by its name and port', () => {
     const { services } = loadCompose(sampleEnv);
-    // What only a profile starts is not asked for: it would be missed where nobody wants it.
-    const started = Object.entries(services).filter(([, { profiles }]) => profiles === undefined);
-    const wanted = started.flatMap(([name, { environment = {} }]) =>
+    const wanted = Object.entries(services).flatMap(([name, { environment = {}, profiles }]) =>
       Object.entries(environment)
         .filter(([variable]) => variable.endsWith('_METRICS_LISTEN'))
-        .map(([, listen]) => `${name}${listen}`),
+        // What only a profile starts is looked up by name: it is not missed where nobody wants it.
+        .map(([, listen]) => [`tollgate-${name}`, `${name}${listen}`, profiles !== undefined] as const),
     );
-    const asked = scrapeJobs.flatMap(({ targets }) => targets);
-    expect(asked).toEqual(expect.arrayContaining(wanted));
-    for (const target of asked) {
+    expect(wanted.map(([job]) => job)).toContain('tollgate-retrieval');
+    for (const [job, target, isOptional] of wanted) {
+      expect(scrapeJobs.find(({ name }) => name === job)).toEqual({
+        name: job,
+        targets: [target],
+        ...(isOptional ? { optional: true } : {}),
+      });
+    }
+    for (const target of scrapeJobs.flatMap(({ targets }) => targets)) {
       const service = services[target.split(':')[0]!];
       expect([target, service?.networks?.includes('observe')]).toEqual([target, true]);
     }

@@ -22,6 +22,7 @@ import {
   sampleValues,
   templates,
 } from './chart-files.ts';
+import { exportedMetrics, namesIn } from './exported-metrics.ts';
 import { valueRows, withTable } from './values-table.ts';
 
 const compose = loadCompose(sampleEnv);
@@ -169,6 +170,25 @@ describe('the same as docker-compose.yml', () => {
 test('version and appVersion are the project’s', () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   expect([chart.version, chart.appVersion]).toEqual([version, version]);
+});
+
+test('whatever scales by a metric scales by one that a service exports', async () => {
+  const exported = await exportedMetrics();
+  const text = [...templates().values()].join('\n');
+  // What a pod monitor adds to a series, and what the engines' template writes for a label matcher.
+  const added = ['namespace', 'pod'];
+  const queries = [...text.matchAll(/^ +query: (.+)$/gm)].map(([, query]) =>
+    query!.replaceAll('{{ $of }}', '{namespace="",model=""}').replaceAll(/\{\{.*?\}\}/g, ''),
+  );
+  const named = [...text.matchAll(/metric: \{ name: (\w+) \}/g)].map(([, name]) => name!);
+  expect([queries.length, named.length]).toEqual([2, 1]);
+  for (const query of [...queries, ...named]) {
+    const { metrics, labels } = namesIn(query);
+    expect(metrics.length).toBeGreaterThan(0);
+    const known = metrics.flatMap((name) => [...(exported.get(name)?.labels ?? [])]);
+    expect([query, metrics.filter((name) => exported.get(name)?.type !== 'gauge')]).toEqual([query, []]);
+    expect([query, labels.filter((label) => ![...added, ...known].includes(label))]).toEqual([query, []]);
+  }
 });
 
 describe('files of the chart', () => {

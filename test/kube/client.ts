@@ -7,6 +7,8 @@ import type { KubeApi } from './api.ts';
 import type { KubeObject } from './rendered.ts';
 
 const MODEL = 'Qwen/Qwen3-30B-A3B-FP8';
+/** Served by an engine that sleeps. */
+export const SLEEPY_MODEL = 'sleepy/model';
 
 export interface Books {
   credited: bigint;
@@ -40,7 +42,8 @@ export class Client {
   async open(): Promise<void> {
     this.following = this.follow();
     const price = { inputUsd: '0.10', cachedInputUsd: '0.02', outputUsd: '0.40' };
-    await this.console('POST', '/api/models', { id: MODEL, maxModelLen: 32_768, price });
+    for (const id of [MODEL, SLEEPY_MODEL])
+      await this.console('POST', '/api/models', { id, maxModelLen: 32_768, price });
     const made = await this.console('POST', '/api/keys', { name: 'cluster', creditUsd: '50' });
     this.key = made.key;
     this.accountId = made.accountId;
@@ -74,6 +77,22 @@ export class Client {
     }
   }
 
+  /** One stream that wants to hear of its place in the queue; everything that came. Patient: an engine may have to start. */
+  async stream(model: string): Promise<string> {
+    const response = await fetch(`${this.endpoints[0]}/v1/chat/completions`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${this.key}`,
+        'content-type': 'application/json',
+        'x-tollgate-queue-updates': '1',
+      },
+      body: JSON.stringify({ model, stream: true, max_tokens: 8, messages: [{ role: 'user', content: 'wake up' }] }),
+    });
+    const text = await response.text();
+    if (response.status === 200 && text.includes('[DONE]')) this.successes++;
+    return `${response.status} ${text}`;
+  }
+
   /** Sends requests in `lanes` until its `end`, which answers everything that was not a 200. */
   load(lanes: number): { end(): Promise<string[]> } {
     const failures: string[] = [];
@@ -101,10 +120,10 @@ export class Client {
     await eventually(`${more} more answers`, () => this.successes >= goal, { everyMs: 200 });
   }
 
-  /** Workers that are ready, as routers tell the console. */
-  async workers(): Promise<KubeObject[]> {
+  /** A model's workers that are ready, as routers tell the console. */
+  async workers(model = MODEL): Promise<KubeObject[]> {
     const { data } = await this.console('GET', '/api/workers');
-    return data.filter(({ state }: KubeObject) => state === 'ready');
+    return data.filter((worker: KubeObject) => worker.state === 'ready' && worker.model === model);
   }
 
   async books(): Promise<Books> {

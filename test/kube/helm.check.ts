@@ -1,16 +1,18 @@
 /** What Helm makes of the chart, with each Helm that is here, over the matrix of values. Run by `npm run test:helm`. */
 
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { parseConfig } from '@tollgate/shared/runtime/config';
+import { stringify } from 'yaml';
 import { consoleShape } from '../../services/console/src/config.ts';
 import { devworkerShape } from '../../services/devworker/src/config.ts';
 import { meteringShape } from '../../services/metering/src/config.ts';
 import { retrievalShape } from '../../services/retrieval/src/config.ts';
 import { routerShape, stopWithinMs } from '../../services/router/src/config.ts';
+import { onPath } from '../../services/shared/src/runtime/binaries.mjs';
 import { chartFolder, sampleValues } from './chart-files.ts';
 import { tool, toolEnvironment } from './config.ts';
 import { environmentOf, find, helm, type KubeObject, podOf, render, Schemas } from './rendered.ts';
@@ -29,6 +31,7 @@ const matrix: [string, string[]][] = [
 const DEMO = ['-f', `${chartFolder}ci/demo-values.yaml`];
 const PRODUCTION = ['-f', `${chartFolder}ci/production-values.yaml`];
 const schemas = new Schemas();
+const promtool = onPath('promtool', '/usr/bin:/usr/local/bin');
 
 /** Values for what comes from Secrets and from the pod itself. */
 const SECRETS: Record<string, string> = {
@@ -200,9 +203,35 @@ describe.each(programs)('%s', (_name, program) => {
       3,
       engine.metadata.name,
     ]);
-    expect(spec.triggers[0].metadata.query).toContain('tollgate_queue_depth');
     expect(find(objects, 'ScaledObject', '-engine-always').spec.minReplicaCount).toBe(1);
   });
+
+  (promtool ? test : test.skip)(
+    'Prometheus answers the question that wakes an engine with a number, whatever is there',
+    () => {
+      const objects = render(program, home, ['-f', `${chartFolder}ci/scale-values.yaml`]);
+      const { query } = find(objects, 'ScaledObject', '-engine-qwen3').spec.triggers[0].metadata;
+      const labels = '{namespace="lab",model="Qwen/Qwen3-30B-A3B-FP8",pod="r-0"}';
+      const elsewhere = '{namespace="other",model="Qwen/Qwen3-30B-A3B-FP8",pod="r-0"}';
+      const cases: [Record<string, string>, number][] = [
+        // Routers that have just started and never saw a worker: the first request waits.
+        [{ [`tollgate_queue_depth${labels}`]: '1x5' }, 1],
+        [{ [`tollgate_queue_depth${labels}`]: '3x5', [`tollgate_model_running_requests${labels}`]: '40x5' }, 43],
+        [{ [`tollgate_model_running_requests${labels}`]: '2x5' }, 2],
+        [{ [`tollgate_queue_depth${elsewhere}`]: '9x5' }, 0],
+        [{}, 0],
+      ];
+      const tests = cases.map(([series, value]) => ({
+        interval: '1m',
+        input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
+        promql_expr_test: [{ expr: query, eval_time: '3m', exp_samples: [{ labels: '{}', value }] }],
+      }));
+      const path = join(home, 'query.test.yml');
+      writeFileSync(path, stringify({ rule_files: [], evaluation_interval: '1m', tests }));
+      const { status, stdout, stderr } = spawnSync(promtool!, ['test', 'rules', path], { encoding: 'utf8' });
+      expect([status, status === 0 ? '' : stdout + stderr]).toEqual([0, '']);
+    },
+  );
 
   test('only routers reach an engine, on its one port', () => {
     const { spec } = find(render(program, home, PRODUCTION), 'NetworkPolicy', '-engine-qwen3');

@@ -128,7 +128,8 @@ export class Kubelet {
   private async spawn(pod: KubeObject, pods: KubeObject[]): Promise<ChildProcess> {
     const { root, folder } = this.options;
     const component = pod.metadata.labels[COMPONENT] as string;
-    const [entry, ...fixed] = ENTRIES[component]!;
+    // An engine's place is taken by the look-alike.
+    const [entry, ...fixed] = ENTRIES[component.startsWith('engine-') ? 'devworker' : component]!;
     const container = pod.spec.containers[0];
     const env = await this.environment(pod, pods, container.env ?? []);
     const log = openSync(join(folder, `${pod.metadata.name}.log`), 'a');

@@ -9,7 +9,7 @@ const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) a
 const manifest = (path: string) => JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8'));
 const namesOf = (service: string) => billOf(lock, service).components.map(({ name }) => name);
 
-describe.each(['router', 'console', 'metering', 'devworker', 'cli'])('%s', (service) => {
+describe.each(['router', 'console', 'metering', 'retrieval', 'devworker', 'cli'])('%s', (service) => {
   const bill = billOf(lock, service);
 
   test('names every dependency of its manifest at the version that is installed, with hash and licence', () => {

@@ -5,8 +5,8 @@ import type { Context } from '../context.ts';
 import { CliError } from '../output.ts';
 import { type Check, failed, passed } from './check.ts';
 import { checkNode } from './node.ts';
+import { checkPublic, type PublicTarget } from './public.ts';
 import { checkRedis } from './redis.ts';
-import { checkStream } from './stream.ts';
 import { checkWorker } from './worker.ts';
 
 const LIMIT_MS = 5_000;
@@ -16,8 +16,8 @@ const EXAMINED_MOST = 16;
 export interface DoctorOptions {
   /** Examine the workers themselves; costs each a few dozen tokens. */
   workers: boolean;
-  /** A stream through this public address; null: none. */
-  stream: { url: string; key: string; seconds: number } | null;
+  /** A stream and a plain request through this public address; null: none. */
+  stream: PublicTarget | null;
 }
 
 export async function runChecks(context: Context, options: DoctorOptions): Promise<Check[]> {
@@ -31,7 +31,7 @@ export async function runChecks(context: Context, options: DoctorOptions): Promi
     backend.meteringUrl === null ? [] : checkReady('metering', backend.meteringUrl, ''),
     checkReady('console', backend.consoleUrl, 'set TOLLGATE_CONSOLE_URL, or run npm start'),
     checkWorkers(context, options.workers),
-    options.stream === null ? [] : checkStream(options.stream),
+    options.stream === null ? [] : checkPublic(options.stream),
   ]);
   return groups.flat();
 }

@@ -1,9 +1,8 @@
-/** Doctor's questions to real look-alikes, good and bad ones, and to streams that something on the way has spoilt. */
+/** Doctor's questions to real look-alikes, good and bad ones. */
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
-import { judgeStream, type StreamSeen } from './stream.ts';
 import { checkWorker, judgeGuided } from './worker.ts';
 
 let workers: Devworker[] = [];
@@ -107,37 +106,5 @@ describe('a worker', () => {
       '[]',
     ])
       expect(judgeGuided(text)).toBe(false);
-  });
-});
-
-describe('a stream through the public address', () => {
-  const every = (stepMs: number, count: number) => Array.from({ length: count }, (_, i) => 500 + i * stepMs);
-  const seen = (more: Partial<StreamSeen>): StreamSeen => ({
-    status: 200,
-    contentType: 'text/event-stream; charset=utf-8',
-    contentEncoding: null,
-    arrivalsMs: every(100, 895),
-    end: 'enough',
-    endMs: 90_000,
-    ...more,
-  });
-  const bad = (more: Partial<StreamSeen>) =>
-    judgeStream(seen(more), 90)
-      .filter(({ ok }) => !ok)
-      .map(({ name }) => name.replace('public stream', '').trim());
-
-  test.each<[string, Partial<StreamSeen>, string[]]>([
-    ['as it should be', {}, []],
-    ['held back to the end', { arrivalsMs: [89_900, 89_901, 89_902] }, ['buffering']],
-    ['given in three lumps', { arrivalsMs: [30_000, 30_001, 60_000, 60_002, 89_000] }, ['buffering']],
-    ['compressed', { contentEncoding: 'gzip' }, ['compression']],
-    ['cut after a minute', { end: 'cut', endMs: 60_000, arrivalsMs: every(100, 590) }, ['duration']],
-    ['done early', { end: 'finished', endMs: 4_000, arrivalsMs: every(20.5, 170) }, []],
-    ['refused', { status: 401, contentType: 'application/json' }, ['']],
-  ])('%s', (_what, more, expected) => expect(bad(more)).toEqual(expected));
-
-  test('every failure has a fix', () => {
-    for (const more of [{ arrivalsMs: [] }, { contentEncoding: 'br' }, { end: 'cut' as const }, { status: 502 }])
-      for (const check of judgeStream(seen(more), 90)) if (!check.ok) expect(check.fix).toBeTruthy();
   });
 });

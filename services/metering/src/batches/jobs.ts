@@ -3,12 +3,11 @@
  * Redis has forgotten, and a job that runs twice does nothing twice.
  */
 import type { BatchStore } from '@tollgate/shared/db/batch-store';
-import { batchQueue, jobOptions } from '@tollgate/shared/queue/queues';
+import { openJobLine } from '@tollgate/shared/queue/job-line';
+import { batchQueue } from '@tollgate/shared/queue/queues';
 import { QUEUE_PREFIX } from '@tollgate/shared/redis/keys';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
-import { Queue, Worker } from 'bullmq';
-import { connectQueue } from '../jobs.ts';
 import { type Loop, startLoop } from '../loop.ts';
 
 export interface BatchJobsParts {
@@ -25,21 +24,31 @@ export interface BatchJobsParts {
 }
 
 export interface BatchJobs {
+  /** When Redis is away the sweep asks later. */
   enqueue(id: string): Promise<void>;
   stop(): Promise<void>;
 }
 
 const SWEEP_BATCHES = 1_000;
+/** A process that is killed now and then is no reason to give a batch up. */
+const MAX_STALLS = 1_000;
+
+/** One job per batch however often it is asked for; it leaves nothing behind, so it can be asked for again. */
+const jobOf = (batchId: string) => ({
+  name: 'batch',
+  data: { batchId },
+  options: { jobId: batchId, removeOnComplete: true, removeOnFail: true },
+});
 
 export function startBatchJobs(parts: BatchJobsParts): BatchJobs {
-  const { logger, clock, lockMs } = parts;
-  const queueConnection = connectQueue(parts.redisUrl, 'tollgate-batches');
-  const workerConnection = connectQueue(parts.redisUrl, 'tollgate-batch-worker');
+  const { logger, clock } = parts;
   const stopping = new AbortController();
-  const queue = new Queue<{ batchId: string }>(batchQueue.name, { connection: queueConnection, prefix: QUEUE_PREFIX });
-  const worker = new Worker<{ batchId: string }>(
-    batchQueue.name,
-    async ({ data }) => {
+  const line = openJobLine<{ batchId: string }>({
+    definition: batchQueue,
+    redisUrl: parts.redisUrl,
+    keyPrefix: QUEUE_PREFIX,
+    connectionName: 'tollgate-batches',
+    run: async ({ data }) => {
       try {
         await parts.run(data.batchId, stopping.signal);
       } catch (error) {
@@ -47,51 +56,25 @@ export function startBatchJobs(parts: BatchJobsParts): BatchJobs {
         logger.warn({ err: error, batchId: data.batchId }, 'a batch waits for its next round');
       }
     },
-    {
-      connection: workerConnection,
-      prefix: QUEUE_PREFIX,
-      concurrency: parts.concurrency,
-      lockDuration: lockMs,
-      stalledInterval: lockMs,
-      // A process that is killed now and then is no reason to give a batch up.
-      maxStalledCount: 1_000,
-    },
-  );
-  const onError = (error: unknown) => logger.debug({ err: error }, 'queue connection');
-  queue.on('error', onError);
-  worker.on('error', onError);
-
-  async function enqueue(id: string): Promise<void> {
-    // While Redis is away BullMQ would keep the call waiting; the sweep asks later.
-    if (queueConnection.status !== 'ready') return;
-    // One job per batch however often it is asked for; it leaves nothing behind, so it can be asked for again.
-    const options = { ...jobOptions(batchQueue), jobId: id, removeOnComplete: true, removeOnFail: true };
-    await queue.add('batch', { batchId: id }, options).catch(onError);
-  }
-
+    concurrency: parts.concurrency,
+    lockMs: parts.lockMs,
+    maxStalls: MAX_STALLS,
+    clock,
+    onReady: () => sweep.wake(),
+    onError: (error) => logger.debug({ err: error }, 'queue connection'),
+  });
   const sweep: Loop = startLoop({
     clock,
     everyMs: parts.sweepMs,
     onError: (error) => logger.warn({ err: error }, 'batches wait for the next sweep'),
-    async round() {
-      for (const id of await parts.store.unfinished(SWEEP_BATCHES)) await enqueue(id);
-    },
+    round: async () => void (await line.add((await parts.store.unfinished(SWEEP_BATCHES)).map(jobOf))),
   });
-  queueConnection.once('ready', () => sweep.wake());
-
   return {
-    enqueue,
+    enqueue: async (id) => void (await line.add([jobOf(id)])),
     async stop() {
       stopping.abort(new Error('stopping'));
-      const connections = [queueConnection, workerConnection];
-      const cut = clock.setTimeout(() => {
-        for (const connection of connections) connection.disconnect();
-      }, 3_000);
       await sweep.stop();
-      await worker.close(queueConnection.status !== 'ready').catch(onError);
-      await queue.close().catch(onError);
-      cut.cancel();
-      for (const connection of connections) connection.disconnect();
+      await line.stop();
     },
   };
 }

@@ -1,13 +1,12 @@
 /** Deliveries through BullMQ: Postgres says what is due, a job is one attempt. A job's payload is an id and nothing else. */
 import type { Db } from '@tollgate/shared/db/client';
 import { WebhookStore } from '@tollgate/shared/db/webhook-store';
-import { jobOptions, webhookQueue } from '@tollgate/shared/queue/queues';
+import { openJobLine } from '@tollgate/shared/queue/job-line';
+import { webhookQueue } from '@tollgate/shared/queue/queues';
 import { QUEUE_PREFIX } from '@tollgate/shared/redis/keys';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
-import { Queue, Worker } from 'bullmq';
-import { connectQueue } from '../jobs.ts';
-import { startLoop } from '../loop.ts';
+import { type Loop, startLoop } from '../loop.ts';
 import type { MeteringMetrics } from '../metrics.ts';
 import type { Deliverer } from './deliver.ts';
 
@@ -27,52 +26,44 @@ export interface WebhookJobsDeps {
 }
 
 export function startWebhookJobs(deps: WebhookJobsDeps): { stop(): Promise<void> } {
-  const { db, clock, logger, metrics, deliverer } = deps;
-  const queueConnection = connectQueue(deps.redisUrl, 'tollgate-webhooks');
-  const workerConnection = connectQueue(deps.redisUrl, 'tollgate-webhook-worker');
-  const queue = new Queue<{ deliveryId: string }>(webhookQueue.name, {
-    connection: queueConnection,
-    prefix: QUEUE_PREFIX,
-    defaultJobOptions: jobOptions(webhookQueue),
-  });
-  const worker = new Worker<{ deliveryId: string }>(
-    webhookQueue.name,
-    (job) => deliverer.attempt(job.data.deliveryId),
-    { connection: workerConnection, prefix: QUEUE_PREFIX, concurrency: WIDTH },
-  );
+  const { db, redisUrl, clock, logger, metrics, deliverer } = deps;
   const onError = (error: unknown) => logger.debug({ err: error }, 'webhook queue connection');
-  queue.on('error', onError);
-  worker.on('error', onError);
-  worker.on('failed', (job, error) => {
-    metrics.loopErrorsTotal.inc({ loop: 'webhooks' });
-    logger.error({ err: error, deliveryId: job?.data.deliveryId }, 'a delivery could not be attempted');
+  const line = openJobLine<{ deliveryId: string }>({
+    definition: webhookQueue,
+    redisUrl,
+    keyPrefix: QUEUE_PREFIX,
+    connectionName: 'tollgate-webhooks',
+    run: ({ data }) => deliverer.attempt(data.deliveryId),
+    concurrency: WIDTH,
+    clock,
+    onReady: () => rounds.wake(),
+    onError,
+    onFailed: (job, error) => {
+      metrics.loopErrorsTotal.inc({ loop: 'webhooks' });
+      logger.error({ err: error, deliveryId: job?.data.deliveryId }, 'a delivery could not be attempted');
+    },
   });
-  const loop = startLoop({
+  const rounds: Loop = startLoop({
     clock,
     everyMs: deps.everyMs,
     onError,
     round: async () => {
-      if (queueConnection.status !== 'ready') return;
       const nowMs = clock.nowMs();
-      const ids = await new WebhookStore(db).due(nowMs, BATCH);
       const turn = Math.floor(nowMs / SAME_JOB_MS);
-      await queue.addBulk(
-        ids.map((deliveryId) => ({ name: 'deliver', data: { deliveryId }, opts: { jobId: `${deliveryId}-${turn}` } })),
+      const ids = await new WebhookStore(db).due(nowMs, BATCH);
+      await line.add(
+        ids.map((deliveryId) => ({
+          name: 'deliver',
+          data: { deliveryId },
+          options: { jobId: `${deliveryId}-${turn}` },
+        })),
       );
     },
   });
   return {
     async stop() {
-      const connections = [queueConnection, workerConnection];
-      const cut = clock.setTimeout(() => {
-        for (const connection of connections) connection.disconnect();
-      }, 2_000);
-      if (queueConnection.status !== 'ready') for (const connection of connections) connection.disconnect();
-      await loop.stop();
-      await worker.close(queueConnection.status !== 'ready').catch(onError);
-      await queue.close().catch(onError);
-      cut.cancel();
-      for (const connection of connections) connection.disconnect();
+      await rounds.stop();
+      await line.stop();
     },
   };
 }

@@ -4,12 +4,12 @@
  */
 import type { CollectionFileStore, IngestRef } from '@tollgate/shared/db/retrieval/collection-files';
 import { AppError } from '@tollgate/shared/domain/errors';
-import { ingestQueue, jobOptions } from '@tollgate/shared/queue/queues';
+import { openJobLine } from '@tollgate/shared/queue/job-line';
+import { ingestQueue } from '@tollgate/shared/queue/queues';
 import { QUEUE_PREFIX } from '@tollgate/shared/redis/keys';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
-import { type Job, Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
+import type { Job } from 'bullmq';
 import type { IngestEnd } from './ingest.ts';
 
 export interface JobsDeps {
@@ -39,35 +39,34 @@ export interface Jobs {
 }
 
 const SWEEP_FILES = 1_000;
+/** A machine that is killed now and then is no reason to give a file up. */
+const MAX_STALLS = 50;
 
-/** BullMQ waits on its connections itself: no command may give up on its own. */
-function connect(url: string, name: string): Redis {
-  const client = new Redis(url, { connectionName: name, maxRetriesPerRequest: null, disableClientInfo: true });
-  client.on('error', () => {});
-  return client;
-}
+/** One job per ingestion however often it is asked for; it leaves nothing behind, so it can be asked for again. */
+const jobOf = (data: IngestRef) => ({
+  name: 'ingest',
+  data,
+  options: { jobId: data.ingestId, removeOnComplete: true, removeOnFail: true },
+});
 
 export function startJobs(deps: JobsDeps): Jobs {
   const { logger, clock } = deps;
-  const queueConnection = connect(deps.redisUrl, 'tollgate-ingest');
-  const workerConnection = connect(deps.redisUrl, 'tollgate-ingest-worker');
   const stopping = new AbortController();
-  const options = jobOptions(ingestQueue);
-  const queue = new Queue<IngestRef>(ingestQueue.name, { connection: queueConnection, prefix: QUEUE_PREFIX });
-  const worker = new Worker<IngestRef>(ingestQueue.name, process, {
-    connection: workerConnection,
-    prefix: QUEUE_PREFIX,
+  const line = openJobLine<IngestRef>({
+    definition: ingestQueue,
+    redisUrl: deps.redisUrl,
+    keyPrefix: QUEUE_PREFIX,
+    connectionName: 'tollgate-ingest',
+    run: read,
     concurrency: deps.concurrency,
-    lockDuration: deps.lockMs,
-    stalledInterval: deps.lockMs,
-    // A machine that is killed now and then is no reason to give a file up.
-    maxStalledCount: 50,
+    lockMs: deps.lockMs,
+    maxStalls: MAX_STALLS,
+    clock,
+    onReady: sweep,
+    onError: (error) => logger.debug({ err: error }, 'queue connection'),
   });
-  const onError = (error: unknown) => logger.debug({ err: error }, 'queue connection');
-  queue.on('error', onError);
-  worker.on('error', onError);
 
-  async function process(job: Job<IngestRef>): Promise<void> {
+  async function read(job: Job<IngestRef>): Promise<void> {
     const ref = job.data;
     try {
       const end = await deps.run(ref, (done, total) => job.updateProgress({ done, total }), stopping.signal);
@@ -86,49 +85,25 @@ export function startJobs(deps: JobsDeps): Jobs {
     }
   }
 
-  async function add(refs: readonly IngestRef[]): Promise<void> {
-    await queue.addBulk(
-      refs.map((data) => ({
-        name: 'ingest',
-        data,
-        // One job per ingestion however often it is asked for; it leaves nothing behind, so it can be asked for again.
-        opts: { ...options, jobId: data.ingestId, removeOnComplete: true, removeOnFail: true },
-      })),
-    );
-  }
-
-  let sweeping: Promise<void> | null = null;
-  const sweep = (): void => {
-    // While Redis is away BullMQ would keep the call waiting.
-    if (queueConnection.status !== 'ready') return;
+  let sweeping: Promise<unknown> | null = null;
+  function sweep(): void {
     sweeping ??= deps.files
       .unfinished(SWEEP_FILES)
-      .then((refs) => (refs.length > 0 ? add(refs) : undefined))
+      .then((refs) => line.add(refs.map(jobOf)))
       .catch((error: unknown) => logger.warn({ err: error }, 'unfinished files wait for the next sweep'))
       .finally(() => {
         sweeping = null;
       });
-  };
+  }
   const timer = clock.setInterval(sweep, deps.sweepMs);
-  queueConnection.once('ready', sweep);
 
   return {
-    async enqueue(refs) {
-      if (queueConnection.status !== 'ready') return;
-      await add(refs).catch((error: unknown) => logger.warn({ err: error }, 'files wait for the next sweep'));
-    },
+    enqueue: async (refs) => void (await line.add(refs.map(jobOf))),
     async stop() {
       timer.cancel();
       stopping.abort(new Error('stopping'));
-      const connections = [queueConnection, workerConnection];
-      const cut = clock.setTimeout(() => {
-        for (const connection of connections) connection.disconnect();
-      }, 3_000);
       await sweeping;
-      await worker.close(queueConnection.status !== 'ready').catch(onError);
-      await queue.close().catch(onError);
-      cut.cancel();
-      for (const connection of connections) connection.disconnect();
+      await line.stop();
     },
   };
 }
