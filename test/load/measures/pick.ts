@@ -19,7 +19,7 @@ export function pickTime(bench: Bench) {
   };
   const picker = new Picker('cost', () => nowMs, random);
   const workers = Array.from({ length: WORKERS }, (_, i) => picker.addWorker(`http://w${i}`));
-  for (const worker of workers) picker.noteKvTokens(worker, KV_TOKENS, MODEL);
+  for (const worker of workers) picker.noteKvTokens(worker, KV_TOKENS);
   const asked = (id: number, conversation: number): Asked => {
     const said = `conversation ${conversation} says the same again `;
     const frame = '[{"role":"user","content":""}]'.length;

@@ -8,7 +8,6 @@ import { GPUS } from '@tollgate/devworker/engine/step-time';
 import { Fleet, type FleetMetrics } from '@tollgate/router/fleet/fleet';
 import { CHAT_NEED, type Ticket } from '@tollgate/router/fleet/worker';
 import { type Seeker, WaitingRoom } from '@tollgate/router/queue/waiting-room';
-import { BLOCK_BYTES } from '@tollgate/router/routing/prefix-hash';
 import type { Pools } from '@tollgate/router/upstream/pools';
 import { type Clock, sleepOn, type Timer } from '@tollgate/shared/runtime/clock';
 import { seededSource } from '../routing/random.ts';
@@ -195,7 +194,7 @@ interface Ended {
   tokens: number;
 }
 
-const NO_METRICS: FleetMetrics = {
+export const NO_METRICS: FleetMetrics = {
   workerUp() {},
   workerLeft() {},
   workerGauges() {},
@@ -205,23 +204,23 @@ const NO_METRICS: FleetMetrics = {
 };
 
 const quiet = () => {};
-const SILENT = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet } as never;
+export const SILENT = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet } as never;
 
-/** What a modelled engine says of itself when it is probed; its cache is told in blocks of the workload's size. */
+/** What a modelled engine says of itself when it is probed. */
 function answering(): Pools {
   const blocks = Math.floor(GPUS.h100.kvTokens / BLOCK_TOKENS);
   const texts: Record<string, string> = {
     '/health': '',
     '/v1/models': JSON.stringify({ data: [{ id: MODEL, max_model_len: 131_072, owned_by: 'vllm' }] }),
     '/version': '{"version":"0.30.0"}',
-    '/metrics': `vllm:cache_config_info{block_size="${BLOCK_BYTES / BYTES_PER_TOKEN}",num_gpu_blocks="${blocks}"} 1\n`,
+    '/metrics': `vllm:cache_config_info{block_size="${BLOCK_TOKENS}",num_gpu_blocks="${blocks}"} 1\n`,
   };
   const call = async (_url: string, { path }: { path: string }) => ({ status: 200, text: texts[path] ?? '' });
   return { call, forgetIdle() {} } as unknown as Pools;
 }
 
 /** The engines' clock as the router's. */
-function clockOn(virtual: ReturnType<typeof virtualClock>): Clock {
+export function clockOn(virtual: ReturnType<typeof virtualClock>): Clock {
   const timer = (cancel: () => void): Timer => {
     const made: Timer = { cancel, unref: () => made };
     return made;

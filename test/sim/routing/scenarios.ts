@@ -1,22 +1,26 @@
 import { readTrace, type TraceRow } from './traces.ts';
 import type { Workload } from './workload.ts';
-import { agents, azureSessions, noisyTenant, sharedPrefix, traceWorkload } from './workloads.ts';
+import { type AgentShape, agents, azureSessions, noisyTenant, sharedPrefix, traceWorkload } from './workloads.ts';
 
 /**
  * What is run. `load` is in units of the workload's knee on 8 workers: the load at which 90 % of requests still meet the
  * SLO under `lpwl` on the tuning seeds (found once with `--find-knees`, then kept here so that runs compare).
+ *
+ * Terms are judged on workloads (`tuningWorkloads`) and seeds of their own: other shapes of agents and documents, and the
+ * first part of each trace, which no reported run replays.
  */
 export interface Scenario {
   name: string;
   workload: Workload;
   load: number;
-  /** Part of what constants were tuned on; reported all the same, but in a table of its own. */
-  tuning: boolean;
+  /** One worker is so many times slower than the others. */
+  slowness?: number;
 }
 
 export const TUNING_SEEDS = [101, 102];
 export const REPORT_SEEDS = [1, 2, 3, 4, 5];
-const LOADS = [0.5, 0.8, 1, 1.2, 1.5];
+export const LOADS = [0.5, 0.8, 1, 1.2, 1.5];
+const TUNING_LOADS = [0.8, 1.1];
 
 export interface TraceFiles {
   mooncake: string | null;
@@ -33,24 +37,59 @@ function rows(path: string): TraceRow[] {
   return read;
 }
 
-/** Workloads by name, knee applied. Traces that are not at hand are left out, which the report says. */
-export function workloads(files: TraceFiles): Map<string, { workload: Workload; tuning: boolean }> {
-  const all = new Map<string, { workload: Workload; tuning: boolean }>();
-  const add = (workload: Workload, tuning: boolean) => all.set(workload.name, { workload, tuning });
-  if (files.mooncake) add(traceWorkload('conversation', rows(files.mooncake), 2.1), true);
-  add(agents(92), true);
-  add(sharedPrefix(65), false);
-  if (files.azure) add(azureSessions(rows(files.azure), 10), false);
-  add(agents(71, { name: 'agents-long', systemTokens: 12_288, toolTokens: 1_400, thinkMs: 8_000 }), false);
-  add(noisyTenant(46, true), false);
-  add(noisyTenant(46, false), false);
-  for (const [i, path] of files.others.entries()) add(traceWorkload(`trace-${i + 1}`, rows(path), 1), false);
-  return all;
+const SLOWNESS = 3;
+
+/** Share of a trace, from its start, that is for tuning. */
+const TUNING_SHARE = 0.4;
+
+function part(all: readonly TraceRow[], fromShare: number, toShare: number): TraceRow[] {
+  const spanMs = all[all.length - 1]!.atMs;
+  const rows = all.filter(({ atMs }) => atMs >= fromShare * spanMs && atMs < toShare * spanMs);
+  const startMs = rows[0]!.atMs;
+  return rows.map((row) => ({ ...row, atMs: row.atMs - startMs }));
+}
+
+const LONG_AGENTS: AgentShape = { name: 'agents-long', systemTokens: 12_288, toolTokens: 1_400, thinkMs: 8_000 };
+const QUICK_AGENTS: AgentShape = { name: 'tune-agents', systemTokens: 2_048, toolTokens: 1_000, thinkMs: 2_500 };
+
+/** What is reported, knee applied. Traces that are not at hand are left out, which the report says. */
+export function workloads(files: TraceFiles): Workload[] {
+  const { mooncake, azure, others } = files;
+  return [
+    ...(mooncake ? [traceWorkload('conversation', part(rows(mooncake), TUNING_SHARE, 1), 2.1)] : []),
+    agents(92),
+    sharedPrefix(65),
+    ...(azure ? [azureSessions('azure-sessions', part(rows(azure), TUNING_SHARE, 1), 8.3)] : []),
+    agents(71, LONG_AGENTS),
+    noisyTenant(46, true),
+    noisyTenant(46, false),
+    ...others.map((path, i) => traceWorkload(`trace-${i + 1}`, rows(path), 1)),
+  ];
+}
+
+/** What terms are judged by. */
+export function tuningWorkloads({ mooncake, azure }: TraceFiles): Workload[] {
+  return [
+    ...(mooncake ? [traceWorkload('tune-conversation', part(rows(mooncake), 0, TUNING_SHARE), 2.1)] : []),
+    ...(azure
+      ? [azureSessions('tune-sessions', part(rows(azure), 0, TUNING_SHARE), 12, { back: 0.55, among: 150 })]
+      : []),
+    agents(85, QUICK_AGENTS),
+    sharedPrefix(45, { name: 'tune-prefix', groups: 60, prefixTokens: 10_240 }),
+  ];
 }
 
 export function scenarios(files: TraceFiles, quick: boolean): Scenario[] {
-  const loads = quick ? [1] : LOADS;
-  return [...workloads(files)].flatMap(([name, { workload, tuning }]) =>
-    loads.map((load) => ({ name: `${name} x${load}`, workload, load, tuning })),
-  );
+  return at(workloads(files), quick ? [1] : LOADS);
+}
+
+export function tuningScenarios(files: TraceFiles): Scenario[] {
+  const all = tuningWorkloads(files);
+  const slowed = all.find(({ name }) => name === 'tune-prefix')!;
+  const slow = { name: `${SLOWNESS}x slow worker`, workload: slowed, load: 0.8, slowness: SLOWNESS };
+  return [...at(all, TUNING_LOADS), slow];
+}
+
+function at(all: readonly Workload[], loads: readonly number[]): Scenario[] {
+  return all.flatMap((workload) => loads.map((load) => ({ name: `${workload.name} x${load}`, workload, load })));
 }

@@ -6,13 +6,14 @@
 
 import { virtualClock } from '@tollgate/devworker/engine/clock';
 import { createEngine, type Engine } from '@tollgate/devworker/engine/engine';
-import { GPUS } from '@tollgate/devworker/engine/step-time';
+import { GPUS, type StepCost } from '@tollgate/devworker/engine/step-time';
 import { FleetBook, type RoutingRequest, type Seen } from '@tollgate/router/routing/fleet-book';
 import type { Policy } from '@tollgate/router/routing/policy';
 import { Inbox } from '@tollgate/router/routing/replicas/inbox';
 import { Outbox } from '@tollgate/router/routing/replicas/outbox';
 import type { Message } from '@tollgate/router/routing/replicas/protocol';
 import { seededSource } from './random.ts';
+import { type RunResult, Tally } from './tally.ts';
 import { BLOCK_TOKENS, type SimRequest, type Workload } from './workload.ts';
 
 export interface RunOptions {
@@ -24,22 +25,10 @@ export interface RunOptions {
   replicas: number;
   shareDelayMs: number | null;
   durationMs?: number;
+  /** How many times slower the first worker is than the others. */
+  slowness?: number;
 }
 
-export interface RunResult {
-  requests: number;
-  ttftP50Ms: number;
-  ttftP99Ms: number;
-  e2eMeanMs: number;
-  sloPercent: number;
-  hitPercent: number;
-  /** Mean absolute error of the hit estimate against what the engine reported, in points of the prompt. */
-  hitErrorPoints: number;
-}
-
-/** TTFT and time per output token that count as good service (routing notes 6.7). */
-const SLO_TTFT_MS = 2_000;
-const SLO_TPOT_MS = 60;
 const POLL_MS = 50;
 
 /** How long a delta waits for company (TOLLGATE_SHARE_BOOKS_MS). */
@@ -60,12 +49,12 @@ export function simulate(options: RunOptions): RunResult {
   const random = seededSource(options.seed * 7919 + 17);
   const pickRandom = seededSource(options.seed * 104_729 + 5);
   const kvTokens = GPUS.h100.kvTokens;
-  const engines: Engine[] = Array.from({ length: options.workers }, () =>
-    createEngine({ clock, blockSize: BLOCK_TOKENS, kvTokens }),
+  const engines: Engine[] = Array.from({ length: options.workers }, (_, i) =>
+    createEngine({ clock, blockSize: BLOCK_TOKENS, kvTokens, cost: slowed(i === 0 ? (options.slowness ?? 1) : 1) }),
   );
   const isShared = shareDelayMs !== null && replicaCount > 1;
   const replicas: Replica[] = Array.from({ length: replicaCount }, (_, number) => {
-    const book = new FleetBook({ blockTokens: BLOCK_TOKENS });
+    const book = new FleetBook();
     for (let i = 0; i < options.workers; i++) book.addWorker({ url: `w${i}`, kvTokens });
     const policy = options.policy();
     const outbox = new Outbox(`r${number}`);
@@ -102,12 +91,7 @@ export function simulate(options: RunOptions): RunResult {
   };
   poll();
 
-  const ttfts: number[] = [];
-  let e2eSum = 0;
-  let good = 0;
-  let promptTokens = 0;
-  let cachedTokens = 0;
-  let errorSum = 0;
+  const tally = new Tally();
   let nextId = 0;
 
   const send = (sim: SimRequest, onEnd?: () => void) => {
@@ -153,14 +137,10 @@ export function simulate(options: RunOptions): RunResult {
           share(origin);
           onEnd?.();
           if (sim.noise) return;
-          const ttft = seen.firstTokenMs ?? seen.totalMs;
-          ttfts.push(ttft);
-          e2eSum += seen.totalMs;
-          const tpot = seen.generatedTokens > 1 ? (seen.totalMs - ttft) / (seen.generatedTokens - 1) : 0;
-          if (ttft <= SLO_TTFT_MS && tpot <= SLO_TPOT_MS) good++;
-          promptTokens += sim.promptTokens;
-          cachedTokens += seen.cachedTokens;
-          errorSum += Math.abs(seen.cachedTokens - expectedHit) / sim.promptTokens;
+          const { cachedTokens, generatedTokens, totalMs } = seen;
+          const ttftMs = seen.firstTokenMs ?? totalMs;
+          const { promptTokens } = sim;
+          tally.add({ ttftMs, totalMs, generatedTokens, promptTokens, cachedTokens, expectedHit });
         },
       },
     );
@@ -178,17 +158,18 @@ export function simulate(options: RunOptions): RunResult {
   );
   clock.run();
 
-  ttfts.sort((a, b) => a - b);
-  const n = Math.max(1, ttfts.length);
-  const quantile = (q: number) => ttfts[Math.min(ttfts.length - 1, Math.floor(q * ttfts.length))] ?? 0;
+  return tally.result();
+}
+
+function slowed(times: number): StepCost {
+  const { cost } = GPUS.h100;
   return {
-    requests: ttfts.length,
-    ttftP50Ms: quantile(0.5),
-    ttftP99Ms: quantile(0.99),
-    e2eMeanMs: e2eSum / n,
-    sloPercent: (100 * good) / n,
-    hitPercent: (100 * cachedTokens) / Math.max(1, promptTokens),
-    hitErrorPoints: (100 * errorSum) / n,
+    ...cost,
+    baseMs: cost.baseMs * times,
+    bytesPerMs: cost.bytesPerMs / times,
+    perSequenceMs: cost.perSequenceMs * times,
+    prefillMsPerToken: cost.prefillMsPerToken * times,
+    attentionMsPerPair: cost.attentionMsPerPair * times,
   };
 }
 

@@ -39,11 +39,23 @@ export function traceWorkload(name: string, rows: readonly TraceRow[], kneeRate:
   };
 }
 
+export interface SessionShape {
+  /** Share of requests that belong to a session seen before. */
+  back: number;
+  /** Such a request goes on with one of about so many, the latest ones more often. */
+  among: number;
+}
+
 /** Arrivals and lengths of Azure's conversation trace; prefixes made: sessions that come back with their history. */
-export function azureSessions(rows: readonly TraceRow[], kneeRate: number): Workload {
+export function azureSessions(
+  name: string,
+  rows: readonly TraceRow[],
+  kneeRate: number,
+  { back: backShare, among }: SessionShape = { back: 0.7, among: 60 },
+): Workload {
   return {
-    name: 'azure-sessions',
-    durationMs: 10 * MINUTE_MS,
+    name,
+    durationMs: 4 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
       const sessions: { text: Text; id: string }[] = [];
@@ -51,15 +63,16 @@ export function azureSessions(rows: readonly TraceRow[], kneeRate: number): Work
       const rate = kneeRate * load;
       const first = stage.random.integer(rows.length);
       const originMs = rows[first]!.atMs;
-      for (let k = 0; k < rows.length; k++) {
-        const row = rows[(first + k) % rows.length]!;
-        const offsetMs = row.atMs - originMs + (first + k >= rows.length ? rows[rows.length - 1]!.atMs : 0);
-        const atMs = offsetMs / rate;
+      const lapMs = rows[rows.length - 1]!.atMs;
+      // Behind its end the trace begins anew: with new prefixes, since those are made.
+      for (let k = first; ; k++) {
+        const row = rows[k % rows.length]!;
+        const atMs = (row.atMs - originMs + Math.floor(k / rows.length) * lapMs) / rate;
         if (atMs > durationMs) break;
         stage.at(atMs, () => {
-          const back = sessions.length > 0 && stage.random.uniform() < 0.7;
+          const back = sessions.length > 0 && stage.random.uniform() < backShare;
           const session = back
-            ? sessions[Math.max(0, sessions.length - 1 - Math.floor(stage.random.exponential(60)))]!
+            ? sessions[Math.max(0, sessions.length - 1 - Math.floor(stage.random.exponential(among)))]!
             : { text: new Text(fresh), id: `s${next++}` };
           if (!back) sessions.push(session);
           session.text.append(Math.max(64, row.promptTokens));
@@ -124,11 +137,19 @@ export function agents(kneeAgents: number, shape: AgentShape = CODING): Workload
   };
 }
 
+export interface PrefixShape {
+  name: string;
+  groups: number;
+  prefixTokens: number;
+}
+
+const DOCUMENTS: PrefixShape = { name: 'shared-prefix', groups: 150, prefixTokens: 6_144 };
+
 /** Open loop: `groups` long documents with questions on them (business-to-business, shared prefix). */
-export function sharedPrefix(kneeRps: number, groups = 150, prefixTokens = 6_144): Workload {
+export function sharedPrefix(kneeRps: number, { name, groups, prefixTokens }: PrefixShape = DOCUMENTS): Workload {
   return {
-    name: 'shared-prefix',
-    durationMs: 6 * MINUTE_MS,
+    name,
+    durationMs: 4 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
       const documents = Array.from({ length: groups }, () => new Text(fresh).append(prefixTokens));
@@ -150,7 +171,7 @@ export function sharedPrefix(kneeRps: number, groups = 150, prefixTokens = 6_144
 export function noisyTenant(kneeRps: number, noise: boolean): Workload {
   return {
     name: noise ? 'noisy-tenant' : 'noisy-tenant-alone',
-    durationMs: 6 * MINUTE_MS,
+    durationMs: 4 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
       const tenants = 10;

@@ -41,7 +41,7 @@ describe('a breaker', () => {
     let nowMs = 0;
     const hooks = { transition() {}, breakerChanged() {}, freed() {} };
     const spec = { url: 'http://w', engine: 'vllm', maxConcurrency: null } as const;
-    const book = new FleetBook({ blockTokens: 256 }).addWorker({ url: spec.url, kvTokens: 1_000 });
+    const book = new FleetBook().addWorker({ url: spec.url, kvTokens: 1_000 });
     const worker = new Worker(spec, book, policy, hooks, () => nowMs);
     for (let i = 0; i < 3; i++) worker.note('failed');
     nowMs = 2_000;

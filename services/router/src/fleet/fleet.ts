@@ -427,10 +427,7 @@ export class Fleet {
     worker.capacity = learnCapacity(worker.capacity, gauges, worker.book.running);
     worker.book.polledWaiting = gauges.waiting;
     worker.book.polledKvUsage = gauges.kvUsage;
-    const model = worker.models[0];
-    if (gauges.kvTokens !== null && model !== undefined) {
-      this.picker.noteKvTokens(worker.book, gauges.kvTokens, model);
-    }
+    if (gauges.kvTokens !== null) this.picker.noteKvTokens(worker.book, gauges.kvTokens);
     return hasRestarted;
   }
 

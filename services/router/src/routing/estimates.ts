@@ -82,8 +82,8 @@ const MIRROR_LEAST = 0.2;
 
 /** What a worker's answers have taught of it: how fast it is, and how much of its cache lasts. */
 export class Learned {
-  /** KV blocks as the worker itself tells. */
-  toldBlocks: number;
+  /** Size of its KV cache in tokens as the worker itself tells. */
+  toldTokens: number;
   /** Share of them that the mirror may fill. */
   mirrorShare = 1;
   private readonly base: EngineEstimate;
@@ -91,13 +91,13 @@ export class Learned {
   private pace = 1;
   private tellsHits = false;
 
-  constructor(base: EngineEstimate, toldBlocks: number) {
+  constructor(base: EngineEstimate, toldTokens: number) {
     this.base = base;
-    this.toldBlocks = toldBlocks;
+    this.toldTokens = toldTokens;
   }
 
-  get mirrorBlocks(): number {
-    return this.toldBlocks * this.mirrorShare;
+  get mirrorTokens(): number {
+    return this.toldTokens * this.mirrorShare;
   }
 
   /** Time to the first token, seen per expected, of a request that was alone; answers the new estimate. */

@@ -15,7 +15,7 @@ const request = (id: string, blocks: number[], promptTokens = blocks.length * 25
 });
 
 function fleet(count: number): FleetBook {
-  const book = new FleetBook({ blockTokens: 256 });
+  const book = new FleetBook();
   for (let i = 0; i < count; i++) book.addWorker({ url: `http://w${i}`, kvTokens: 100_000 });
   return book;
 }
@@ -156,7 +156,7 @@ describe('a worker is learned from its answers:', () => {
     }
     book.forget(0);
     expect([...book.hitTokens(request('next', prompt(10)))]).toEqual([0, 10 * 256]);
-    book.setKvTokens(1, 1_024, 256);
+    book.setKvTokens(1, 1_024);
     expect([...book.hitTokens(request('next', prompt(10)))]).toEqual([0, 4 * 256]);
   });
 

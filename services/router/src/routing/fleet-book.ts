@@ -17,10 +17,12 @@ export interface RoutingRequest {
   /** Account; affinity and output estimates are never shared between tenants. */
   tenant: string;
   promptTokens: number;
-  /** Chained hashes of the prompt's full blocks, oldest first. */
+  /** Chained hashes of the prompt's blocks, oldest first. */
   blocks: readonly BlockHash[];
-  /** Tokens that one block of this chain stands for. */
+  /** Tokens that one block of this chain stands for, where all are of one size. */
   blockTokens: number;
+  /** Where they are not: tokens of the prompt up to the end of each block. */
+  ends?: readonly number[];
   maxOutputTokens: number;
   /** Client-given session, if any. */
   session: string | null;
@@ -85,13 +87,14 @@ export interface WorkerBook {
   tempo: number;
 }
 
-export interface FleetBookOptions {
-  /** Tokens per block of the chains that will come; sizes the mirrors. */
-  blockTokens: number;
+/** Tokens of a prompt in its first `depth` blocks. */
+export function tokensAt({ blockTokens, ends }: RoutingRequest, depth: number): number {
+  if (ends === undefined) return depth * blockTokens;
+  return depth === 0 ? 0 : ends[depth - 1]!;
 }
 
 const REGRET_WEIGHT = 0.005;
-/** The list of seen blocks holds this many times the fleet's blocks. */
+/** The list of seen blocks holds this many times what the fleet's caches do. */
 const SEEN_FACTOR = 4;
 /**
  * A first token this much later than predicted is no sign of sickness: another router's prompt that was not heard of yet
@@ -117,21 +120,17 @@ export class FleetBook {
   private readonly retired = new Set<number>();
   private hitErrorSum = 0;
   private hitReports = 0;
-  private readonly seen = new Map<BlockHash, true>();
+  /** Every block of late with its tokens, and the sum of these. */
+  private readonly seen = new Map<BlockHash, number>();
+  private seenTokens = 0;
   private seenCapacity = 0;
-  private readonly blockTokens: number;
   private depthsBuffer = new Uint32Array(0);
   private regretShare = 0;
 
-  constructor(options: FleetBookOptions) {
-    this.blockTokens = options.blockTokens;
-  }
-
   addWorker(spec: WorkerSpec): WorkerBook {
-    const blocks = spec.kvTokens / this.blockTokens;
-    const index = this.place(blocks);
+    const index = this.place(spec.kvTokens);
     const estimate = spec.estimate ?? H100_FP8;
-    this.learned[index] = new Learned(estimate, blocks);
+    this.learned[index] = new Learned(estimate, spec.kvTokens);
     this.prefilling[index] = new Map();
     this.alone[index] = null;
     const worker: WorkerBook = {
@@ -165,22 +164,22 @@ export class FleetBook {
   }
 
   /** A place for a worker: one that was left, else a new one. */
-  private place(blocks: number): number {
+  private place(kvTokens: number): number {
     for (const index of this.retired) {
       if (this.workers[index]!.running > 0) continue;
       this.retired.delete(index);
-      this.index.setCapacity(index, blocks);
+      this.index.setCapacity(index, kvTokens);
       return index;
     }
-    return this.index.addWorker(blocks);
+    return this.index.addWorker(kvTokens);
   }
 
-  /** The worker told how large its cache is; `blockTokens` as prompts of its model are cut now. */
-  setKvTokens(workerIndex: number, kvTokens: number, blockTokens: number): void {
+  /** The worker told how large its cache is. */
+  setKvTokens(workerIndex: number, kvTokens: number): void {
     this.workers[workerIndex]!.kvTokens = kvTokens;
     const learned = this.learned[workerIndex]!;
-    learned.toldBlocks = kvTokens / blockTokens;
-    this.index.setCapacity(workerIndex, learned.mirrorBlocks);
+    learned.toldTokens = kvTokens;
+    this.index.setCapacity(workerIndex, learned.mirrorTokens);
     this.sizeSeen();
   }
 
@@ -188,7 +187,7 @@ export class FleetBook {
   forget(workerIndex: number): void {
     this.index.clear(workerIndex);
     this.learned[workerIndex]!.mirrorShare = 1;
-    this.index.setCapacity(workerIndex, this.learned[workerIndex]!.mirrorBlocks);
+    this.index.setCapacity(workerIndex, this.learned[workerIndex]!.mirrorTokens);
   }
 
   /** Cached prompt tokens per worker index, by the mirror; valid until the next call. */
@@ -197,7 +196,7 @@ export class FleetBook {
     this.index.depths(request.blocks, depths);
     // The engine always computes the last token, and at least one block: a full hit is never the whole prompt.
     const most = Math.max(0, request.promptTokens - 1);
-    for (let i = 0; i < depths.length; i++) depths[i] = Math.min(depths[i]! * request.blockTokens, most);
+    for (let i = 0; i < depths.length; i++) depths[i] = Math.min(tokensAt(request, depths[i]!), most);
     return depths;
   }
 
@@ -249,7 +248,7 @@ export class FleetBook {
   private enter(request: RoutingRequest, workerIndex: number, nowMs: number, isOthers: boolean): number {
     const worker = this.workers[workerIndex]!;
     const depth = this.index.depth(workerIndex, request.blocks);
-    const hit = Math.min(depth * request.blockTokens, Math.max(0, request.promptTokens - 1));
+    const hit = Math.min(tokensAt(request, depth), Math.max(0, request.promptTokens - 1));
     const uncached = request.promptTokens - hit;
     const ms = prefillMs(worker.estimate, uncached, request.promptTokens);
     this.noteRegret(request, depth, uncached);
@@ -278,7 +277,7 @@ export class FleetBook {
     }
     worker.pendingPrefillMs += ms;
     worker.heldTokens += request.promptTokens;
-    this.index.touch(workerIndex, request.blocks);
+    this.index.touch(workerIndex, request.blocks, request.blockTokens, request.ends);
     return entry.predictedFirstTokenMs;
   }
 
@@ -335,7 +334,8 @@ export class FleetBook {
     if (seen.outputTokens !== null) this.outputs.observe(request.tenant, seen.outputTokens);
     const heldDepth = this.correct(entry, seen);
     // A prompt that was answered lies in the cache now, whatever part of it did before.
-    if (entry.decoding || (seen.outputTokens ?? 0) > 0) this.index.touch(entry.worker, request.blocks);
+    if (entry.decoding || (seen.outputTokens ?? 0) > 0)
+      this.index.touch(entry.worker, request.blocks, request.blockTokens, request.ends);
     else this.index.truncate(entry.worker, request.blocks, heldDepth);
   }
 
@@ -348,7 +348,7 @@ export class FleetBook {
     const learned = this.learned[entry.worker]!;
     const reported = learned.reportedHit(seen.cachedTokens);
     if (reported === null || entry.request.blocks.length === 0) return entry.depth;
-    const { promptTokens, blockTokens } = entry.request;
+    const { promptTokens } = entry.request;
     const foundShare = Math.min(1, reported / Math.max(1, seen.promptTokens ?? promptTokens));
     const promisedShare = entry.hitTokens / Math.max(1, promptTokens);
     // What another router was promised is not known here: its dispatch was entered late, beside prompts that came after it.
@@ -356,8 +356,12 @@ export class FleetBook {
     this.hitErrorSum += Math.abs(foundShare - promisedShare);
     this.hitReports++;
     if (entry.depth === 0 || entry.hitIsPending) return entry.depth;
-    if (learned.observeHit(promisedShare, foundShare)) this.index.setCapacity(entry.worker, learned.mirrorBlocks);
-    return Math.min(entry.depth, Math.floor((foundShare * promptTokens) / blockTokens));
+    if (learned.observeHit(promisedShare, foundShare)) this.index.setCapacity(entry.worker, learned.mirrorTokens);
+    // Half a token of rounding must not cost a block.
+    const foundTokens = foundShare * promptTokens + 0.5;
+    let depth = entry.depth;
+    while (depth > 0 && tokensAt(entry.request, depth) > foundTokens) depth--;
+    return depth;
   }
 
   private decodes(entry: Entry, worker: WorkerBook): void {
@@ -385,9 +389,9 @@ export class FleetBook {
   }
 
   private sizeSeen(): void {
-    let blocks = 0;
-    for (const { toldBlocks } of this.learned) blocks += toldBlocks;
-    this.seenCapacity = Math.ceil(SEEN_FACTOR * blocks);
+    let tokens = 0;
+    for (const { toldTokens } of this.learned) tokens += toldTokens;
+    this.seenCapacity = Math.ceil(SEEN_FACTOR * tokens);
   }
 
   /** Live entries; 0 when nothing is in flight. */
@@ -396,20 +400,23 @@ export class FleetBook {
   }
 
   private noteRegret(request: RoutingRequest, depth: number, uncached: number): void {
+    const { seen } = this;
     let again = 0;
-    for (let i = depth; i < request.blocks.length; i++) if (this.seen.has(request.blocks[i]!)) again++;
-    const share = Math.min(1, (again * request.blockTokens) / Math.max(1, uncached));
-    this.regretShare += REGRET_WEIGHT * (share - this.regretShare);
     for (let i = request.blocks.length - 1; i >= 0; i--) {
       const hash = request.blocks[i]!;
-      this.seen.delete(hash);
-      this.seen.set(hash, true);
+      const tokens = tokensAt(request, i + 1) - tokensAt(request, i);
+      const isKnown = seen.delete(hash);
+      if (isKnown && i >= depth) again += tokens;
+      if (!isKnown) this.seenTokens += tokens;
+      seen.set(hash, tokens);
     }
-    if (this.seen.size > this.seenCapacity) {
-      for (const hash of this.seen.keys()) {
-        this.seen.delete(hash);
-        if (this.seen.size <= this.seenCapacity) break;
-      }
+    const share = Math.min(1, again / Math.max(1, uncached));
+    this.regretShare += REGRET_WEIGHT * (share - this.regretShare);
+    if (this.seenTokens <= this.seenCapacity) return;
+    for (const [hash, tokens] of seen) {
+      seen.delete(hash);
+      this.seenTokens -= tokens;
+      if (this.seenTokens <= this.seenCapacity) break;
     }
   }
 }

@@ -58,10 +58,10 @@ describe('the picker', () => {
       const request = asked(`r${i}`, long);
       picker.dispatch(picker.route(request, true), books[0]!).end(final(request.promptBytes / 2));
     }
-    const { promptTokens, blockTokens, promptBytes } = picker.route(asked('next', long), true);
+    const { promptTokens, ends, promptBytes } = picker.route(asked('next', long), true);
     expect(promptTokens / (promptBytes / 2)).toBeCloseTo(1, 1);
-    expect(blockTokens).toBeCloseTo(512, -1);
-    expect(picker.route(asked('other', long, { model: 'other' }), true).blockTokens).toBe(256);
+    expect((ends?.at(-1) ?? 0) / promptTokens).toBeCloseTo(1, 2);
+    expect(picker.route(asked('other', long, { model: 'other' }), true).ends?.[0]).toBe(32);
   });
 
   test('a plain answer counts as being computed until its first token is due, then as decoding', () => {

@@ -6,7 +6,7 @@ import { BytesPerToken } from './estimates.ts';
 import { FleetBook, type RoutingRequest, type Seen, type WorkerBook } from './fleet-book.ts';
 import { POLICIES, type PolicyName } from './policies/index.ts';
 import type { CostTerms, Policy } from './policy.ts';
-import { BLOCK_BYTES, type PromptText, promptChain } from './prefix-hash.ts';
+import { blockBytes, type PromptText, promptChain } from './prefix-hash.ts';
 import { boundedHash } from './replicas/bounded-hash.ts';
 import type { BookSink } from './replicas/inbox.ts';
 
@@ -60,12 +60,11 @@ const ALONE: BookEvents = { dispatched() {}, started() {}, ended() {}, isBlind: 
 
 /** Until a worker has told its size: an H100 beside a 30B model. */
 const FIRST_KV_TOKENS = 400_000;
-const FIRST_BLOCK_TOKENS = BLOCK_BYTES / 4;
 const NO_BLOCKS: readonly number[] = [];
 const NOTHING_SEEN = { cachedTokens: null, outputTokens: null };
 
 export class Picker {
-  private readonly book = new FleetBook({ blockTokens: FIRST_BLOCK_TOKENS });
+  private readonly book = new FleetBook();
   private readonly bytesPerToken = new BytesPerToken();
   private readonly policy: Policy;
   private readonly nowMs: () => number;
@@ -124,9 +123,9 @@ export class Picker {
     };
   }
 
-  /** The worker told the size of its cache, in tokens of `model`. */
-  noteKvTokens(worker: WorkerBook, kvTokens: number, model: string): void {
-    this.book.setKvTokens(worker.index, kvTokens, BLOCK_BYTES / this.bytesPerToken.of(model));
+  /** The worker told the size of its cache. */
+  noteKvTokens(worker: WorkerBook, kvTokens: number): void {
+    this.book.setKvTokens(worker.index, kvTokens);
   }
 
   /** The worker's cache is empty: it restarted, or is gone. */
@@ -139,14 +138,16 @@ export class Picker {
     const { id, model, accountId, promptBytes, maxOutputTokens } = asked;
     const bytesPerToken = this.bytesPerToken.of(model);
     const isHashed = hasChoice && !this.policy.prefixBlind;
+    const chained = isHashed ? promptChain(`${asked.salt} ${model}`, asked.text, promptBytes) : null;
     return {
       id,
       model,
       promptBytes,
       tenant: `${accountId} ${model}`,
       promptTokens: Math.ceil(promptBytes / bytesPerToken),
-      blocks: isHashed ? promptChain(`${asked.salt} ${model}`, asked.text, promptBytes) : NO_BLOCKS,
-      blockTokens: BLOCK_BYTES / bytesPerToken,
+      blocks: chained?.hashes ?? NO_BLOCKS,
+      ends: chained?.ends.map((bytes) => Math.round(bytes / bytesPerToken)) ?? NO_BLOCKS,
+      blockTokens: blockBytes(0) / bytesPerToken,
       maxOutputTokens,
       session: null,
     };
@@ -171,7 +172,7 @@ export class Picker {
   }
 
   /** Tokens of the prompt that the worker is believed to hold. */
-  hitTokens(request: Routed, worker: WorkerBook): number {
+  hitTokens(request: RoutingRequest, worker: WorkerBook): number {
     return this.book.hitTokens(request)[worker.index] ?? 0;
   }
 

@@ -45,7 +45,7 @@ describe('prefix index', () => {
         const model = naive(capacities);
         for (const { op, worker, blocks, depth } of steps) {
           if (op === 'touch') {
-            index.touch(worker, blocks);
+            index.touch(worker, blocks, 1);
             model.touch(worker, blocks);
           } else if (op === 'truncate') {
             index.truncate(worker, blocks, depth);
@@ -69,9 +69,24 @@ describe('prefix index', () => {
   test('never holds more of a worker than the worker can', () => {
     const index = new PrefixIndex();
     index.addWorker(5);
-    for (let i = 0; i < 100; i++) index.touch(0, [i, i + 1, i + 2]);
+    for (let i = 0; i < 100; i++) index.touch(0, [i, i + 1, i + 2], 1);
     expect(index.size(0)).toBe(5);
     index.setCapacity(0, 2);
     expect(index.size(0)).toBe(2);
+  });
+
+  test('counts blocks of different sizes in tokens, and every token that goes is taken off', () => {
+    const index = new PrefixIndex();
+    index.addWorker(1_000);
+    index.touch(0, [1, 2, 3], 0, [100, 150, 400]);
+    expect(index.size(0)).toBe(400);
+    index.touch(0, [1, 2, 4], 0, [100, 150, 160]);
+    expect(index.size(0)).toBe(410);
+    index.truncate(0, [1, 2, 3], 2);
+    expect(index.size(0)).toBe(160);
+    index.touch(0, [11, 12], 0, [500, 900]);
+    expect([index.size(0), index.depth(0, [1, 2, 4]), index.depth(0, [11, 12])]).toEqual([1_000, 1, 2]);
+    index.clear(0);
+    expect(index.size(0)).toBe(0);
   });
 });

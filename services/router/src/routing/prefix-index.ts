@@ -4,21 +4,24 @@
  *
  * One shared map from block hash to a bit set of workers, so that one walk over a prompt's blocks finds the depth of all
  * workers at once (64 workers, 32k tokens: tens of microseconds), and one least-recently-used list per worker, capped
- * at the worker's true number of KV blocks: an oversized mirror promises hits that are gone.
+ * at the tokens that the worker's cache truly holds: an oversized mirror promises hits that are gone.
  */
 export type BlockHash = number;
 
 export class PrefixIndex {
   private readonly holders = new Map<BlockHash, Uint32Array>();
-  /** Per worker: its blocks, least recently used first (Map keeps insertion order). */
-  private readonly lists: Map<BlockHash, true>[] = [];
+  /** Per worker: its blocks with their tokens, least recently used first (Map keeps insertion order). */
+  private readonly lists: Map<BlockHash, number>[] = [];
+  /** Tokens. */
+  private readonly sizes: number[] = [];
   private readonly capacities: number[] = [];
   private words = 1;
 
-  /** Adds a worker with room for `capacityBlocks`; answers its index. */
-  addWorker(capacityBlocks: number): number {
+  /** Adds a worker with room for `capacityTokens`; answers its index. */
+  addWorker(capacityTokens: number): number {
     this.lists.push(new Map());
-    this.capacities.push(Math.max(1, Math.floor(capacityBlocks)));
+    this.sizes.push(0);
+    this.capacities.push(Math.max(1, Math.floor(capacityTokens)));
     const words = Math.ceil(this.lists.length / 32);
     if (words > this.words) {
       this.words = words;
@@ -32,8 +35,8 @@ export class PrefixIndex {
   }
 
   /** The worker's cache is another size than thought; the oldest blocks beyond it are forgotten. */
-  setCapacity(worker: number, capacityBlocks: number): void {
-    this.capacities[worker] = Math.max(1, Math.floor(capacityBlocks));
+  setCapacity(worker: number, capacityTokens: number): void {
+    this.capacities[worker] = Math.max(1, Math.floor(capacityTokens));
     this.evict(worker);
   }
 
@@ -41,14 +44,16 @@ export class PrefixIndex {
     return this.capacities[worker]!;
   }
 
+  /** Tokens that the worker is believed to hold. */
   size(worker: number): number {
-    return this.lists[worker]!.size;
+    return this.sizes[worker]!;
   }
 
   /** Forgets everything about a worker (it restarted). */
   clear(worker: number): void {
     for (const hash of this.lists[worker]!.keys()) this.dropBit(worker, hash);
     this.lists[worker]!.clear();
+    this.sizes[worker] = 0;
   }
 
   /**
@@ -90,17 +95,25 @@ export class PrefixIndex {
     return depth;
   }
 
-  /** The worker will hold these blocks (a prompt was sent there, or ended there: its blocks are the newest again). */
-  touch(worker: number, blocks: readonly BlockHash[]): void {
+  /**
+   * The worker will hold these blocks (a prompt was sent there, or ended there: its blocks are the newest again). They are
+   * of `blockTokens` each, or end at the tokens given.
+   */
+  touch(worker: number, blocks: readonly BlockHash[], blockTokens: number, ends?: readonly number[]): void {
     const list = this.lists[worker]!;
+    let added = 0;
     // Tail first, so that the head of a prefix is the newest and lives longest, as in the engines' own lists.
     for (let i = blocks.length - 1; i >= 0; i--) {
       const hash = blocks[i]!;
-      if (list.delete(hash)) {
-        list.set(hash, true);
+      const before = list.get(hash);
+      if (before !== undefined) {
+        list.delete(hash);
+        list.set(hash, before);
         continue;
       }
-      list.set(hash, true);
+      const tokens = ends === undefined ? blockTokens : ends[i]! - (i === 0 ? 0 : ends[i - 1]!);
+      list.set(hash, tokens);
+      added += tokens;
       let bits = this.holders.get(hash);
       if (!bits) {
         bits = new Uint32Array(this.words);
@@ -108,6 +121,7 @@ export class PrefixIndex {
       }
       bits[worker >>> 5]! |= 1 << (worker & 31);
     }
+    this.sizes[worker]! += added;
     this.evict(worker);
   }
 
@@ -115,18 +129,23 @@ export class PrefixIndex {
   truncate(worker: number, blocks: readonly BlockHash[], depth: number): void {
     const list = this.lists[worker]!;
     for (let i = depth; i < blocks.length; i++) {
-      if (list.delete(blocks[i]!)) this.dropBit(worker, blocks[i]!);
+      const tokens = list.get(blocks[i]!);
+      if (tokens === undefined) continue;
+      list.delete(blocks[i]!);
+      this.sizes[worker]! -= tokens;
+      this.dropBit(worker, blocks[i]!);
     }
   }
 
   private evict(worker: number): void {
     const list = this.lists[worker]!;
     const capacity = this.capacities[worker]!;
-    if (list.size <= capacity) return;
-    for (const hash of list.keys()) {
+    if (this.sizes[worker]! <= capacity) return;
+    for (const [hash, tokens] of list) {
       list.delete(hash);
+      this.sizes[worker]! -= tokens;
       this.dropBit(worker, hash);
-      if (list.size <= capacity) return;
+      if (this.sizes[worker]! <= capacity) return;
     }
   }
 

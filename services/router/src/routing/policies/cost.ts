@@ -23,8 +23,8 @@ export interface CostOptions {
 
 export const COST_DEFAULTS: CostOptions = { queueStall: 0.5, regretFactor: 5, ownStall: 1, decodeFactor: 0.02 };
 
-export function costPolicy(options: CostOptions = COST_DEFAULTS): Policy {
-  const { queueStall, regretFactor, ownStall, decodeFactor } = options;
+export function costPolicy(options: Partial<CostOptions> = {}): Policy {
+  const { queueStall, regretFactor, ownStall, decodeFactor } = { ...COST_DEFAULTS, ...options };
   const queueCost = ({ pendingPrefillMs, running }: WorkerBook): number =>
     pendingPrefillMs * (1 + queueStall * running);
   const prefillCost = (promptTokens: number, { estimate, running }: WorkerBook, hit: number, regret: number): number =>

@@ -1,3 +1,4 @@
+import { tokensAt } from '../fleet-book.ts';
 import { argmin, type Policy } from '../policy.ts';
 import type { BlockHash } from '../prefix-index.ts';
 
@@ -19,7 +20,8 @@ export function sglangCacheAware(): Policy {
   return {
     name: 'sglang-cache-aware',
     pick(request, book, candidates, { random }) {
-      capacity = (TREE_TOKENS_PER_WORKER * book.workers.length) / request.blockTokens;
+      const blockTokens = Math.max(1, tokensAt(request, request.blocks.length) / Math.max(1, request.blocks.length));
+      capacity = (TREE_TOKENS_PER_WORKER * book.workers.length) / blockTokens;
       let most = 0;
       let fewest = Number.POSITIVE_INFINITY;
       for (const worker of candidates) {
@@ -30,7 +32,7 @@ export function sglangCacheAware(): Policy {
       if (!imbalanced) {
         let depth = 0;
         while (depth < request.blocks.length && tree.has(request.blocks[depth]!)) depth++;
-        if ((depth * request.blockTokens) / Math.max(1, request.promptTokens) > CACHE_THRESHOLD) {
+        if (tokensAt(request, depth) / Math.max(1, request.promptTokens) > CACHE_THRESHOLD) {
           const tenant = tree.get(request.blocks[depth - 1]!);
           const holder = candidates.find((worker) => worker.index === tenant);
           if (holder) return holder;

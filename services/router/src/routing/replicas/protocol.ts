@@ -52,6 +52,7 @@ function eventFields(event: SharedEvent): unknown[] {
         ...requestFields(event.request),
         event.request.blocks,
         whole(event.firstTokenMs),
+        event.request.ends ?? null,
       ];
     case 'start':
       return ['s', whole(event.ageMs), event.id, event.isMeasured ? 1 : 0];
@@ -128,7 +129,10 @@ function readEvent(value: unknown): SharedEvent {
   const ageMs = number(fields[1]);
   switch (fields[0]) {
     case 'd': {
-      const request = readRequest(fields.slice(3, 8), list(fields[8]).map(count));
+      const blocks = list(fields[8]).map(count);
+      const ends = fields[10] == null ? null : list(fields[10]).map(count);
+      if (ends !== null && ends.length !== blocks.length) throw new Malformed();
+      const request = { ...readRequest(fields.slice(3, 8), blocks), ...(ends === null ? null : { ends }) };
       return { kind: 'dispatch', ageMs, url: text(fields[2]), request, firstTokenMs: number(fields[9]) };
     }
     case 's':

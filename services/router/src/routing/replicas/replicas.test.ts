@@ -189,6 +189,11 @@ describe('on the wire', () => {
     outbox.dispatched(request('y'), 'http://v', 7, 3);
     const delta = outbox.delta(5)!;
     expect(decode(encode(delta))).toEqual(delta);
+    const dispatch = { kind: 'dispatch', ageMs: 0, url: 'http://w', firstTokenMs: 9 } as const;
+    const sized = { ...dispatch, request: { ...request('z', [5, 6]), ends: [32, 75] } };
+    const sizes: Message = { kind: 'delta', replica: 'a', seq: 1, events: [sized] };
+    expect(decode(encode(sizes))).toEqual(sizes);
+    expect(decode(encode(sizes).replace('[32,75]', '[32]'))).toBeNull();
     const snapshot = outbox.snapshot(6);
     expect(decode(encode(snapshot))).toEqual(snapshot);
     for (const message of [outbox.beat(), outbox.bye(), outbox.ask(null), outbox.ask('b'), delta, snapshot]) {
