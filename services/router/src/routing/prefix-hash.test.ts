@@ -21,7 +21,8 @@ describe('prefix chain', () => {
   test('two texts agree on exactly the blocks that end within their common start', () => {
     fc.assert(
       fc.property(fc.nat(20_000), fc.nat(3_000), fc.nat(3_000), (common, a, b) => {
-        const fill = (count: number, seed: number) => Buffer.from({ length: count }, (_, i) => (seed + i * 7) & 0x7f);
+        const fill = (count: number, seed: number) =>
+          Uint8Array.from({ length: count }, (_, i) => (seed + i * 7) & 0x7f);
         const one = prefixChain('acct_a', Buffer.concat([fill(common, 1), Buffer.from('A'), fill(a, 5)]));
         const two = prefixChain('acct_a', Buffer.concat([fill(common, 1), Buffer.from('B'), fill(b, 9)]));
         let depth = 0;
