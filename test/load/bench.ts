@@ -7,22 +7,28 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { wrongAnswer } from './check.ts';
 import { Helper } from './ipc.ts';
-import { cpuPerChunk, cpuPerRequest } from './measures/cpu.ts';
+import { cpuPerChunk, cpuPerRequest, pacedStreams } from './measures/cpu.ts';
+import { idleConnections } from './measures/idle.ts';
 import { addedLatency, frontier } from './measures/latency.ts';
+import { otherGateways } from './measures/peers.ts';
 import { pickTime } from './measures/pick.ts';
 import { redisRoundTrips, revokeToRefusal } from './measures/router.ts';
 import { leaveToAbort, memoryPerStream } from './measures/streams.ts';
 import { HELP, MEASURES, type Options, readOptions } from './options.ts';
 import { available, machineTicks } from './procfs.ts';
-import { markdown, type Results, rows, table } from './report.ts';
-import { type Bench, warmUp } from './run.ts';
+import { markdown } from './report.ts';
+import { type Results, rows, table } from './rows.ts';
+import { type Bench, effort, warmUp } from './run.ts';
 import { direct, type Subject, startHaproxy, startNginx, startNodeFloor } from './subjects.ts';
 import { startTollgate, type TollgateSubject } from './tollgate.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Half of what one router core carries at least, when its capacity was not measured in the same run. */
 const DEFAULT_HALF_LOAD = 2000;
+/** Measures that want processes which have not worked yet, and those that bring their own. */
+const COLD: ReadonlySet<string> = new Set(['memory', 'idle', 'pick', 'peers']);
 
 async function main(options: Options): Promise<number> {
   const say = (text: string) => process.stderr.write(`  ${text}\n`);
@@ -34,19 +40,24 @@ async function main(options: Options): Promise<number> {
   try {
     const ports = [await upstream.ask<number>('listen'), await upstream.ask<number>('listen')];
     const tollgate = await startSubjects(options, ports, subjects);
+    await upstream.ask('configure', { intervalMs: 5 });
+    for (const subject of subjects) {
+      const wrong = await wrongAnswer(subject);
+      if (wrong !== null) throw new Error(`${subject.name} does not pass on what the upstream says: ${wrong}`);
+    }
     results.about.subjects = Object.fromEntries(subjects.map(({ name, version }) => [name, version]));
     const bench: Bench = { subjects, direct: direct(ports[0]!), upstream, generator, quick: options.quick, say };
     const before = machineTicks(process.pid);
     let warm = false;
     for (const measure of MEASURES) {
       if (options.only && !options.only.includes(measure)) continue;
-      // Memory comes first: a heap that load has stretched would hide what streams add.
-      if (measure !== 'memory' && !warm) {
+      // Memory and idle connections come first: a heap that load has stretched would hide what streams add.
+      if (!COLD.has(measure) && !warm) {
         warm = true;
         await warmUp(bench);
       }
       process.stderr.write(`${measure}\n`);
-      await runMeasure(measure, bench, tollgate, results);
+      await runMeasure(measure, { bench, tollgate, options, ports }, results);
       await tollgate?.drained();
     }
     const after = machineTicks(process.pid);
@@ -94,10 +105,17 @@ async function startSubjects(options: Options, ports: number[], subjects: Subjec
   return tollgate;
 }
 
+interface Running {
+  bench: Bench;
+  tollgate: TollgateSubject | null;
+  options: Options;
+  /** Of the upstream. */
+  ports: readonly number[];
+}
+
 async function runMeasure(
   measure: (typeof MEASURES)[number],
-  bench: Bench,
-  tollgate: TollgateSubject | null,
+  { bench, tollgate, options, ports }: Running,
   { measures }: Results,
 ): Promise<void> {
   switch (measure) {
@@ -110,8 +128,30 @@ async function runMeasure(
     case 'cpu-chunk-200':
       measures.cpuChunk200 = await cpuPerChunk(bench, 200);
       break;
-    case 'cpu-chunk-400':
-      measures.cpuChunk400 = await cpuPerChunk(bench, 400);
+    case 'streams-400':
+      measures.streams400 = await pacedStreams(bench, {
+        streams: 400,
+        intervalMs: 20,
+        rounds: effort(bench).rounds,
+        windowMs: bench.quick ? 2500 : 4500,
+        names: null,
+      });
+      break;
+    case 'streams-2000':
+      // As many chunks a second as with 400: what the number of streams adds is seen alone.
+      measures.streams2000 = await pacedStreams(bench, {
+        streams: bench.quick ? 800 : 2000,
+        intervalMs: bench.quick ? 40 : 100,
+        rounds: 1,
+        windowMs: bench.quick ? 2500 : 8000,
+        names: ['tollgate', 'before', 'node floor', 'nginx'],
+      });
+      break;
+    case 'idle':
+      measures.idle = await idleConnections(bench);
+      break;
+    case 'peers':
+      measures.peers = await otherGateways(bench, { installing: options.peers, names: options.subjects, ports });
       break;
     case 'latency': {
       const capacity = measures.cpuRequest?.tollgate?.perSecond;

@@ -46,11 +46,24 @@ describe('the load generator', () => {
     const before = await upstream.ask<UpstreamReading>('read');
     await start({ kind: 'streams', connections: 5 }, true);
     await eventually('streams end', async () => (await read()).good >= 20);
-    const { good, bad } = await generator.ask<LoadReading>('stop');
+    const { good, bad, events, gapMs } = await generator.ask<LoadReading>('stop');
     const after = await upstream.ask<UpstreamReading>('read');
     expect(bad).toEqual({});
+    // Clients count what they read; gaps lie between the reads of one stream.
+    expect(events).toBeGreaterThanOrEqual(good * 13);
+    expect(gapMs.count).toBeLessThanOrEqual(events - good);
     // First chunk, 9 more, then the last content, usage and [DONE].
     expect(after.chunks - before.chunks).toBeGreaterThanOrEqual(good * 13);
+  });
+
+  test('idle connections ask once each and then stay open', async () => {
+    await upstream.ask('configure', { chunks: 10, intervalMs: 2 });
+    const { requests } = await upstream.ask<UpstreamReading>('read');
+    await start({ kind: 'idle', connections: 150 });
+    await eventually('all are open and silent', async () => (await read()).idle === 150);
+    const { good, bad } = await generator.ask<LoadReading>('stop');
+    expect([good, bad]).toEqual([150, {}]);
+    expect((await upstream.ask<UpstreamReading>('read')).requests - requests).toBe(150);
   });
 
   test('a client that leaves is told from one that stays: the upstream sees that mark close', async () => {

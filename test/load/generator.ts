@@ -1,8 +1,9 @@
 /**
- * Load generator in a process of its own: raw sockets, keep-alive, no HTTP library. Three kinds of load:
+ * Load generator in a process of its own: raw sockets, keep-alive, no HTTP library. Four kinds of load:
  * `closed` (each connection asks again when it was answered: for CPU per request at capacity), `rate` (arrivals at a
  * constant rate whatever the answers do, latency counted from when a request was DUE, so a stall is felt by everyone
- * that it delayed: no coordinated omission) and `streams` (as many open streams as asked, each replaced at its end).
+ * that it delayed: no coordinated omission), `streams` (as many open streams as asked, each replaced at its end) and `idle`
+ * (connections that ask once, a few at a time, and then stay open and silent).
  */
 import { connect, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
@@ -11,11 +12,11 @@ import { type Distribution, distribution, Samples } from './stats.ts';
 import { AnswerReader } from './wire.ts';
 
 export interface Load {
-  kind: 'closed' | 'rate' | 'streams';
+  kind: 'closed' | 'rate' | 'streams' | 'idle';
   port: number;
   /** Whole requests as text, used in turn. `mark-########` in them becomes a number of its own each time. */
   requests: string[];
-  /** closed, streams: how many at once. rate: the most connections that may be open; arrivals beyond wait, and it counts. */
+  /** closed, streams, idle: how many at once. rate: the most connections that may be open; arrivals beyond wait, and it counts. */
   connections: number;
   /** rate: arrivals per second. */
   perSecond?: number;
@@ -48,6 +49,12 @@ export interface LoadReading {
   latencyMs: Distribution;
   /** streams: from sent to the head of the answer. */
   headMs: Distribution;
+  /** streams: events read since the load started. */
+  events: number;
+  /** streams: milliseconds between reads that brought events, of one answer, since the last reading. */
+  gapMs: Distribution;
+  /** Connections that are open and wait for nothing. */
+  idle: number;
   /** Clients that left: mark and time of leaving. */
   leaves: { mark: number; atNs: bigint }[];
   answers: NotedAnswer[];
@@ -55,6 +62,10 @@ export interface LoadReading {
 
 const MARK = 'mark-########';
 let nextMark = 10_000_000;
+/** idle: requests under way at a time while connections are made. */
+const OPENING = 64;
+const BUFFER_BYTES = 32_768;
+const IDLE_BUFFER_BYTES = 4_096;
 
 class Connection {
   socket: Socket | undefined;
@@ -65,6 +76,8 @@ class Connection {
   sentNs = 0n;
   mark = -1;
   headNs = 0n;
+  #events = 0;
+  #eventMs = 0;
   readonly reader = new AnswerReader(
     () => this.onHead(),
     () => this.onEnd(),
@@ -84,9 +97,10 @@ class Connection {
       noDelay: true,
       // One buffer per connection, consumed in the callback: nothing is allocated per read.
       onread: {
-        buffer: Buffer.allocUnsafe(32_768),
+        buffer: Buffer.allocUnsafe(this.owner.load.kind === 'idle' ? IDLE_BUFFER_BYTES : BUFFER_BYTES),
         callback: (count, buffer) => {
           this.reader.push((buffer as Buffer).subarray(0, count));
+          if (this.reader.events !== this.#events) this.onEvents();
           return true;
         },
       },
@@ -101,6 +115,7 @@ class Connection {
       if (this.socket !== socket) return;
       if (this.busy) this.owner.failed(this, this.reader.status === 0 ? 'refused' : 'cut');
       else if (!this.ready) this.owner.count('refused');
+      else if (this.owner.load.kind === 'idle') this.owner.count('dropped');
       this.busy = false;
       if (!this.owner.stopped) setTimeout(() => this.open(), 5);
     });
@@ -122,6 +137,16 @@ class Connection {
   onHead(): void {
     if (this.owner.load.kind === 'streams') this.owner.headMs.add(performance.now() - this.sentMs);
     if (this.owner.load.noteEach) this.headNs = process.hrtime.bigint();
+    this.#eventMs = 0;
+  }
+
+  onEvents(): void {
+    const nowMs = performance.now();
+    this.owner.events += this.reader.events - this.#events;
+    this.#events = this.reader.events;
+    // The first events of an answer have none before them.
+    if (this.#eventMs > 0) this.owner.gapMs.add(nowMs - this.#eventMs);
+    this.#eventMs = nowMs;
   }
 
   onEnd(): void {
@@ -147,6 +172,8 @@ class Run {
   bad: Record<string, number> = {};
   readonly latencyMs = new Samples();
   readonly headMs = new Samples();
+  readonly gapMs = new Samples();
+  events = 0;
   leaves: LoadReading['leaves'] = [];
   answers: NotedAnswer[] = [];
   readonly #connections: Connection[] = [];
@@ -163,6 +190,10 @@ class Run {
 
   start(): void {
     const { kind, connections, rampMs = 0 } = this.load;
+    if (kind === 'idle') {
+      for (let i = 0; i < Math.min(OPENING, connections); i++) this.#connections.push(new Connection(this));
+      return;
+    }
     for (let i = 0; i < connections; i++) {
       if (kind === 'streams' && rampMs > 0) {
         setTimeout(() => this.#connections.push(new Connection(this)), (rampMs * i) / connections);
@@ -211,6 +242,10 @@ class Run {
       this.#sendDue();
       return;
     }
+    if (this.load.kind === 'idle' && connection.sentMs > 0) {
+      if (this.#connections.length < this.load.connections) this.#connections.push(new Connection(this));
+      return;
+    }
     connection.send(this.#next(), performance.now());
     const { leaveAfterMs } = this.load;
     if (leaveAfterMs === undefined) return;
@@ -255,6 +290,9 @@ class Run {
       open: this.#connections.filter((connection) => connection.busy).length,
       latencyMs: distribution(this.latencyMs.take()),
       headMs: distribution(this.headMs.take()),
+      events: this.events,
+      gapMs: distribution(this.gapMs.take()),
+      idle: this.#connections.filter((connection) => connection.ready && !connection.busy).length,
       leaves: this.leaves,
       answers: this.answers,
     };

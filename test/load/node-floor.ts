@@ -48,4 +48,6 @@ app.post('/v1/chat/completions', (request, response) => {
     );
   });
 });
-createServer(app).listen(listen, '127.0.0.1');
+const server = createServer(app);
+server.keepAliveTimeout = 65_000;
+server.listen(listen, '127.0.0.1');

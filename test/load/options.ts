@@ -1,18 +1,22 @@
 /** Options of the bench. */
 import { parseArgs } from 'node:util';
+import { PEERS } from './peers/peers.ts';
 
 export const MEASURES = [
   'memory',
+  'idle',
   'cpu-request',
   'cpu-request-32k',
   'cpu-chunk-200',
-  'cpu-chunk-400',
+  'streams-400',
+  'streams-2000',
   'latency',
   'frontier',
   'leave',
   'redis',
   'revoke',
   'pick',
+  'peers',
 ] as const;
 export type Measure = (typeof MEASURES)[number];
 
@@ -26,12 +30,18 @@ export interface Options {
   profile: string | null;
   /** Folder of another built copy of Tollgate: one more subject, `before`. */
   against: string | null;
+  /** Install other gateways that are missing. */
+  peers: boolean;
 }
+
+/** Names that `--subjects` takes. */
+export const SUBJECTS = ['tollgate', 'node', 'nginx', 'haproxy', ...PEERS.map(({ name }) => name)];
 
 export const HELP = `npm run bench -- [options]
   --quick            one short round each: shows that it works, not how fast
   --only a,b         some of: ${MEASURES.join(' ')}
-  --subjects a,b     some of: tollgate node nginx haproxy
+  --subjects a,b     some of: ${SUBJECTS.join(' ')}
+  --peers            first install the other gateways that are missing, into the user's cache
   --json FILE        everything measured, as JSON
   --write            renew docs/benchmarks.md and docs/benchmarks.json
   --profile FOLDER   leave a CPU profile of the router there
@@ -50,6 +60,7 @@ export function readOptions(args: readonly string[]): Options | string {
         write: { type: 'boolean', default: false },
         profile: { type: 'string' },
         against: { type: 'string' },
+        peers: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
@@ -57,14 +68,18 @@ export function readOptions(args: readonly string[]): Options | string {
     const only = values.only?.split(',') ?? null;
     const unknown = only?.find((name) => !(MEASURES as readonly string[]).includes(name));
     if (unknown !== undefined) return `no measure ${unknown}\n${HELP}`;
+    const subjects = values.subjects?.split(',') ?? null;
+    const stranger = subjects?.find((name) => !SUBJECTS.includes(name));
+    if (stranger !== undefined) return `no subject ${stranger}\n${HELP}`;
     return {
       quick: values.quick,
       only: only as Measure[] | null,
-      subjects: values.subjects?.split(',') ?? null,
+      subjects,
       json: values.json ?? null,
       write: values.write,
       profile: values.profile ?? null,
       against: values.against ?? null,
+      peers: values.peers,
     };
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)}\n${HELP}`;

@@ -56,6 +56,13 @@ export function residentBytes(pids: readonly number[]): number {
   return total;
 }
 
+/** Files and sockets that one process of ours may have open. Node raises its own limit to the hard one, children inherit it. */
+export function openFileLimit(): number {
+  if (!available) return 1024;
+  const limit = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+  return limit === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(limit ?? 1024);
+}
+
 /** Time of all cores so far, in ticks: busy, all, and what the tree of `pid` took of it. For the report's honesty. */
 export function machineTicks(pid: number): { busy: number; total: number; own: number } {
   if (!available) return { busy: 0, total: 0, own: 0 };

@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { childEnvironment } from '@tollgate/shared/testkit/config';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { freePort } from '@tollgate/shared/testkit/ports';
-import { dyingWithParent, onPath } from '../../services/shared/src/runtime/binaries.mjs';
-import { available, processTree } from './procfs.ts';
+import { dyingWithParent, findNginx, onPath } from '../../services/shared/src/runtime/binaries.mjs';
+import { available, openFileLimit, processTree } from './procfs.ts';
 
 export interface Subject {
   name: string;
@@ -20,6 +20,8 @@ export interface Subject {
   pids(): number[];
   /** Keys that its requests carry; any text where it does not look. */
   keys: readonly string[];
+  /** Headers that it needs besides. */
+  headers?: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
 
@@ -87,8 +89,9 @@ function treeOfAtLeast(child: ChildProcess, count: number): number[] | null {
 
 /** nginx with one worker process, keep-alive to the upstreams, no buffering; null when it is not installed. */
 export async function startNginx(upstreamPorts: readonly number[]): Promise<Subject | null> {
-  const program = onPath('nginx', FOLDERS);
-  if (!program) return null;
+  const found = findNginx();
+  if (!found) return null;
+  const { program } = found;
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-nginx-'));
   mkdirSync(join(folder, 'temp'));
@@ -96,16 +99,19 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Subj
   const temps = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${folder}/temp/${name};`)
     .join('\n  ');
+  const files = Math.min(40_000, openFileLimit());
   const text = `worker_processes 1;
 daemon off;
 pid ${folder}/nginx.pid;
 error_log stderr crit;
-events { worker_connections 8192; }
+worker_rlimit_nofile ${files};
+events { worker_connections ${files}; }
 http {
   access_log off;
   client_max_body_size 10m;
   client_body_buffer_size 256k;
   keepalive_requests 1000000;
+  keepalive_timeout 300s;
   ${temps}
   upstream workers { ${servers} keepalive 2048; keepalive_requests 1000000; }
   server {
@@ -121,7 +127,8 @@ http {
 }
 `;
   writeFileSync(join(folder, 'nginx.conf'), text);
-  const child = await runServer(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], port, join(folder, 'log'));
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf')];
+  const child = await runServer(program, args, port, join(folder, 'log'), found.env);
   // The master forks its worker after it listens; the worker is what serves.
   const pids = available ? await eventually('nginx has its worker', () => treeOfAtLeast(child, 2)) : [];
   return {

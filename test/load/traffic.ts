@@ -31,13 +31,21 @@ export function chatBody({ bytes, stream, maxTokens = 128 }: Shape): string {
   return build(words.repeat(Math.ceil(room / words.length)).slice(0, room));
 }
 
-/** One request per key, so that a run spreads over accounts as real traffic does. */
-export function chatRequests(keys: readonly string[], shape: Shape): string[] {
+/** One request per key, so that a run spreads over accounts as real traffic does. `more`: headers that a gateway needs. */
+export function chatRequests(
+  keys: readonly string[],
+  shape: Shape,
+  more: Readonly<Record<string, string>> = {},
+): string[] {
   const body = chatBody(shape);
   return keys.map((key) =>
     requestText({
       path: PATH,
-      headers: { authorization: `Bearer ${key}`, accept: shape.stream ? 'text/event-stream' : 'application/json' },
+      headers: {
+        authorization: `Bearer ${key}`,
+        accept: shape.stream ? 'text/event-stream' : 'application/json',
+        ...more,
+      },
       body,
     }),
   );

@@ -4,10 +4,11 @@
  * to), whoever asks.
  */
 import { createServer, type Socket } from 'node:net';
+import { FIRST, LAST, middleChunk, PLAIN_BODY } from './canned.ts';
 import { serve } from './ipc.ts';
 import { MODEL } from './traffic.ts';
 import type { ReadRequest } from './wire.ts';
-import { chunkText, RequestReader } from './wire.ts';
+import { RequestReader } from './wire.ts';
 
 export interface UpstreamSettings {
   /** Content chunks of a streamed answer. */
@@ -28,36 +29,6 @@ export interface UpstreamReading {
   aborts: { mark: number; atNs: bigint }[];
   arrivals: { mark: number; atNs: bigint; unixUs: number }[];
 }
-
-const USAGE = { prompt_tokens: 300, total_tokens: 400, completion_tokens: 100 };
-const PLAIN_BODY = JSON.stringify({
-  id: 'chatcmpl-benchbenchbench0',
-  object: 'chat.completion',
-  created: 1_795_235_419,
-  model: MODEL,
-  choices: [
-    {
-      index: 0,
-      message: {
-        role: 'assistant',
-        content: 'The quick brown fox jumps over the lazy dog. '.repeat(12),
-        refusal: null,
-        annotations: null,
-        audio: null,
-        function_call: null,
-        reasoning: null,
-      },
-      logprobs: null,
-      finish_reason: 'stop',
-      stop_reason: null,
-      token_ids: null,
-    },
-  ],
-  service_tier: null,
-  system_fingerprint: 'vllm-0.29.0-f5c88027',
-  usage: { ...USAGE, prompt_tokens_details: { cached_tokens: 0 } },
-  prompt_logprobs: null,
-});
 
 function sized(status: string, type: string, body: string): string {
   return `HTTP/1.1 ${status}\r\nserver: uvicorn\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
@@ -96,36 +67,6 @@ const GETS: Record<string, string> = {
 };
 const NOT_FOUND = sized('404 Not Found', json, '{"detail":"Not Found"}');
 
-const STREAM_HEAD =
-  'HTTP/1.1 200 OK\r\nserver: uvicorn\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n';
-
-function event(choices: unknown[], completionTokens: number, extra: object = {}): string {
-  const usage = { prompt_tokens: 300, total_tokens: 300 + completionTokens, completion_tokens: completionTokens };
-  const head = {
-    id: 'chatcmpl-benchbenchbench0',
-    object: 'chat.completion.chunk',
-    created: 1_795_235_425,
-    model: MODEL,
-  };
-  return `data: ${JSON.stringify({ ...head, choices, usage, ...extra })}\n\n`;
-}
-
-const choice = (delta: object, finish: string | null = null) => ({
-  index: 0,
-  delta,
-  logprobs: null,
-  finish_reason: finish,
-  token_ids: null,
-});
-const FIRST = Buffer.from(STREAM_HEAD + chunkText(event([choice({ role: 'assistant', content: '' })], 0)));
-const LAST = (chunks: number) =>
-  Buffer.from(
-    chunkText(event([choice({ content: ' end' }, 'stop')], chunks)) +
-      chunkText(event([], chunks, { system_fingerprint: 'vllm-0.29.0-f5c88027' })) +
-      chunkText('data: [DONE]\n\n') +
-      chunkText(''),
-  );
-
 interface Stream {
   socket: Socket;
   sent: number;
@@ -144,9 +85,7 @@ let arrivals: UpstreamReading['arrivals'] = [];
 let queue: Stream[] = [];
 
 function prepare(): void {
-  middle = Array.from({ length: settings.chunks }, (_, i) =>
-    Buffer.from(chunkText(event([choice({ content: ` w${i % 10}` })], i + 1))),
-  );
+  middle = Array.from({ length: settings.chunks }, (_, n) => middleChunk(n));
   last = LAST(settings.chunks);
 }
 prepare();
@@ -189,7 +128,7 @@ function answer(socket: Socket, request: ReadRequest, opened: (stream: Stream) =
     const unixUs = (performance.timeOrigin + performance.now()) * 1000;
     arrivals.push({ mark: markOf(request.body), atNs: process.hrtime.bigint(), unixUs });
   }
-  if (request.body.includes('"stream":true')) {
+  if (request.body.includes('"stream":true') || request.body.includes('"stream": true')) {
     const stream = {
       socket,
       sent: 0,

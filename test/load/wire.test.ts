@@ -35,6 +35,20 @@ describe('answers', () => {
     );
   });
 
+  test('any split of the bytes gives the same number of events', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { maxLength: 12 }), (places) => {
+        const reader = new AnswerReader(
+          () => {},
+          () => {},
+        );
+        for (const part of cut(Buffer.from(stream + sized + stream), places)) reader.push(part);
+        expect(reader.events).toBe(4);
+      }),
+      { seed: 7 },
+    );
+  });
+
   test('a stream without its last chunk has no end', () => {
     let ended = 0;
     const reader = new AnswerReader(

@@ -1,6 +1,8 @@
 /** HTTP/1.1 on the byte level, as little of it as a bench needs: the ends must cost less than what is measured. */
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const EVENT_END = Buffer.from('\n\n');
+const LF = 10;
 const CRLF = 13;
 
 export interface RequestOptions {
@@ -36,6 +38,9 @@ export class AnswerReader {
   bodyBytes = 0;
   /** Last bytes of the body, enough to tell `data: [DONE]`. */
   tail = '';
+  /** Events that ended, in the chunked answers of this connection so far. */
+  events = 0;
+  #newline = false;
   readonly #onHead: () => void;
   readonly #onEnd: () => void;
   #state: 'head' | 'sized' | 'chunkSize' | 'chunkData' | 'chunkEnd' | 'trailer' = 'head';
@@ -124,6 +129,23 @@ export class AnswerReader {
     // A small slice: cheaper than keeping the body, and enough to tell whole streams from cut ones.
     const from = Math.max(at, at + length - 16);
     this.tail = (length >= 16 ? '' : this.tail.slice(length - 16)) + data.toString('latin1', from, at + length);
+    this.#countEvents(data, at, at + length);
+  }
+
+  /** An event ends with two newlines, which two chunks may share. */
+  #countEvents(data: Buffer, start: number, end: number): void {
+    let at = start;
+    if (this.#newline && data[at] === LF) {
+      this.events++;
+      at++;
+    }
+    for (;;) {
+      const found = data.indexOf(EVENT_END, at);
+      if (found < 0 || found + 1 >= end) break;
+      this.events++;
+      at = found + 2;
+    }
+    this.#newline = at < end && data[end - 1] === LF;
   }
 
   #end(): void {

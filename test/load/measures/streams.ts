@@ -11,7 +11,7 @@ import type { UpstreamReading } from '../upstream.ts';
  * not served more than that before. Keys: bytes, rssMiB.
  */
 export async function memoryPerStream(bench: Bench) {
-  const [half, whole] = bench.quick ? [200, 500] : [500, 1500];
+  const [half, whole] = bench.quick ? [200, 500] : [400, 2000];
   const samples = await alternate(bench.subjects, 1, async (subject) => {
     const requests = chatRequests(subject.keys, { bytes: 1000, stream: true, maxTokens: 4000 });
     // Slow long streams: what is open counts, not what flows.
