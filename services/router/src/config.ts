@@ -125,8 +125,6 @@ export const routerShape = {
   /** The longest wait for a worker with room; a client may ask for less (`x-tollgate-max-queue-ms`). */
   TOLLGATE_QUEUE_MAX_MS: integer(0, 3_600_000).default(30_000),
   /** Requests that may wait in this router for one model, and of one account among them. */
-  /** The first request of a conversation waits for room in some worker's cache at most so long; 0 = never. */
-  TOLLGATE_NEWCOMER_MS: integer(0, 600_000).default(10_000),
   TOLLGATE_QUEUE_DEPTH: integer(0, 100_000).default(1_000),
   TOLLGATE_QUEUE_DEPTH_PER_ACCOUNT: integer(0, 100_000).default(200),
   /** Times of single models, and which of them start from zero workers: JSON, see `model-rules.ts`. */

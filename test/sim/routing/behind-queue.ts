@@ -31,7 +31,6 @@ const ROOM = {
   maxDepthPerAccount: 10_000,
   batchPatienceMs: 180_000,
   maxHoldMs: 5_000,
-  maxNewcomerMs: 10_000,
 };
 /** What runs when the last request has come is let run on, but not for ever. */
 const TAIL_MS = 600_000;
