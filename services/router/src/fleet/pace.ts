@@ -7,6 +7,7 @@
  * slow worker's longest answers would end last.
  */
 import { type EngineEstimate, stepMs } from '../routing/estimates.ts';
+import { median } from '../routing/outliers.ts';
 
 const TAU_MS = 10_000;
 /** Expected time that must have been heard of before a worker's pace means anything to others. */
@@ -53,7 +54,7 @@ export function tempos(pool: readonly { readonly pace: Pace }[], nowMs: number):
   const known = read.filter(({ expectedMs }) => expectedMs >= LEAST_EXPECTED_MS).map(({ ratio }) => ratio);
   // Of one alone nobody can say whether it is slow or the estimate is wrong.
   if (known.length < 2) return pool.map(() => 1);
-  const usual = known.sort((a, b) => a - b)[Math.floor((known.length - 1) / 2)]!;
+  const usual = median(known);
   return read.map(({ ratio, expectedMs }) => {
     const slower = (expectedMs * (ratio / usual) + PRIOR_MS) / (expectedMs + PRIOR_MS);
     return Math.min(MOST_TEMPO, Math.max(1, slower));

@@ -122,7 +122,8 @@ function badness(member: Member, usable: readonly Member[], nowMs: number, optio
   return others.length > 0 && median(others) < member.slowness / 2 ? member.slowness : 0;
 }
 
-function median(values: number[]): number {
+/** The lower one of an even count. Sorts `values`. */
+export function median(values: number[]): number {
   const sorted = values.sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)]!;
 }
