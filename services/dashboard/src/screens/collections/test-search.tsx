@@ -13,11 +13,28 @@ import { SelectField, TextField } from '../../ui/field.tsx';
 import { Bar, Card, Empty, ErrorNote } from '../../ui/parts.tsx';
 
 type Mode = NonNullable<SearchCollection['mode']>;
-export const MODES: readonly { value: Mode; label: string }[] = [
+const MODES: readonly { value: Mode; label: string }[] = [
   { value: 'hybrid', label: 'Meaning and words' },
   { value: 'vector', label: 'Meaning (vector)' },
   { value: 'text', label: 'Words (text)' },
 ];
+
+export function ModeField({ value, onPick, className }: { value: Mode; onPick(mode: Mode): void; className?: string }) {
+  return (
+    <SelectField
+      label="Compare"
+      className={className}
+      value={value}
+      onChange={(event) => onPick(event.target.value as Mode)}
+    >
+      {MODES.map(({ value: mode, label }) => (
+        <option key={mode} value={mode}>
+          {label}
+        </option>
+      ))}
+    </SelectField>
+  );
+}
 
 export function TestSearch({ collectionId, project }: { collectionId: string; project: string | undefined }) {
   const { accountId } = useSession();
@@ -46,13 +63,7 @@ export function TestSearch({ collectionId, project }: { collectionId: string; pr
           value={query}
           onChange={(event) => setQuery(event.target.value)}
         />
-        <SelectField label="Compare" value={mode} onChange={(event) => setMode(event.target.value as Mode)}>
-          {MODES.map(({ value, label }) => (
-            <option key={value} value={value}>
-              {label}
-            </option>
-          ))}
-        </SelectField>
+        <ModeField value={mode} onPick={setMode} />
         <TextField
           label="Passages"
           type="number"

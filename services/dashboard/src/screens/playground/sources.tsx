@@ -3,11 +3,11 @@ import { useQuery } from '@tanstack/react-query';
 import { collectionsQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { plural } from '../../lib/numbers.ts';
-import { SelectField, TextField } from '../../ui/field.tsx';
+import { TextField } from '../../ui/field.tsx';
 import { FilterChip } from '../../ui/menu.tsx';
 import { Bar, Card, TextLink } from '../../ui/parts.tsx';
 import { ProjectPicker } from '../collections/project-picker.tsx';
-import { MODES } from '../collections/test-search.tsx';
+import { ModeField } from '../collections/test-search.tsx';
 import { COLLECTIONS_MOST, type Draft } from './draft.ts';
 import type { Source } from './run-state.ts';
 
@@ -40,18 +40,7 @@ export function ChooseSources({ draft, set }: Props) {
           />
           {used ? (
             <>
-              <SelectField
-                label="Compare"
-                className="w-44"
-                value={draft.mode}
-                onChange={(event) => set({ mode: event.target.value as Draft['mode'] })}
-              >
-                {MODES.map(({ value, label }) => (
-                  <option key={value} value={value}>
-                    {label}
-                  </option>
-                ))}
-              </SelectField>
+              <ModeField className="w-44" value={draft.mode} onPick={(mode) => set({ mode })} />
               <TextField
                 label="Passages"
                 className="w-24"
