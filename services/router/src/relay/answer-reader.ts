@@ -12,7 +12,7 @@ export interface AnswerReader {
   readonly events: number;
   /** The worker said that the answer is whole. */
   readonly done: boolean;
-  /** Nothing is missing but, at most, the mark of the end. */
+  /** No word of the answer is missing; what tells that may be (`endMark`). */
   readonly isWhole: boolean;
   readonly fault: StreamFault | null;
   /** Bytes that wait for settlement. */

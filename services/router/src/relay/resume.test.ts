@@ -73,6 +73,13 @@ describe('going on', () => {
     resumption.transcript.add(chunk({ content: text }), tokens, 0);
   const counts = (completionTokens: number) => ({ ...NO_COUNTS, promptTokens: 10, completionTokens });
 
+  test('is refused where what was passed on is no text', () => {
+    const resumption = Resumption.of(request(), false)!;
+    resumption.transcript.add(chunk({ content: 'a' }).replace('"a"', '"\\w"'), 1, 0);
+    expect(resumption.transcript.message()).toBeNull();
+    expect(resumption.after('cut', counts(1), 50)).toBe(false);
+  });
+
   test('takes what was passed on, not what the engine counted beyond it', () => {
     const resumption = Resumption.of(request(), false)!;
     given(resumption, 'Hello', 3);

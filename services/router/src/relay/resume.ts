@@ -71,11 +71,14 @@ export class Transcript {
   /**
    * The assistant's message to be continued, in the form in which Qwen3's template prints it back letter for letter: an
    * engine refuses to continue a message that its template rewrites (facts/engines.md 4). An open thought stays open.
+   * null: what the worker sent is no text (chunks are searched, not parsed, so that it shows only here).
    */
-  message(): string {
+  message(): string | null {
     const content = unescaped(this.content);
-    if (this.reasoning === '') return content;
-    const thought = unescaped(this.reasoning).replace(/^\n+/, '');
+    const reasoning = unescaped(this.reasoning);
+    if (content === null || reasoning === null) return null;
+    if (reasoning === '') return content;
+    const thought = reasoning.replace(/^\n+/, '');
     if (content === '') return `<think>\n${thought}`;
     return `<think>\n${thought.replace(/\n+$/, '')}\n</think>\n\n${content.replace(/^\n+/, '')}`;
   }
@@ -108,8 +111,12 @@ function stringAfter(event: string, key: string): string {
   return '';
 }
 
-function unescaped(latin1: string): string {
-  return JSON.parse(`"${Buffer.from(latin1, 'latin1').toString('utf8')}"`) as string;
+function unescaped(latin1: string): string | null {
+  try {
+    return JSON.parse(`"${Buffer.from(latin1, 'latin1').toString('utf8')}"`) as string;
+  } catch {
+    return null;
+  }
 }
 
 /** What took the worker away from the answer, not the answer from the worker. */
@@ -176,11 +183,13 @@ export class Resumption {
     const nothingSaid = transcript.isEmpty;
     const givenTokens = nothingSaid ? 0 : count;
     if ((!nothingSaid && !this.isText) || givenTokens >= outputLimit) return false;
+    const message = transcript.message();
+    if (message === null) return false;
     this.resumes++;
     const billedTokens = Math.max(0, givenTokens - this.heldBack);
     this.unbilledTokens += Math.max(0, counts.completionTokens - billedTokens);
     this.from = {
-      message: transcript.message(),
+      message,
       givenTokens,
       billedTokens,
       reasoningTokens: nothingSaid ? 0 : transcript.reasoningTokens,

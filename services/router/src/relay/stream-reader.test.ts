@@ -146,6 +146,31 @@ describe('a chat stream', () => {
     expect(reader.isWhole).toBe(false);
   });
 
+  test('that lost its worker behind its finish chunk is whole, and closed with the counts told up to there', () => {
+    const cut = STREAM.slice(0, STREAM.indexOf(closing(3, 16)));
+    const whole = (mode: StreamReaderOptions['usage'], bytes: string) => {
+      const reader = new StreamReader({ ...base, usage: mode });
+      const out = reader.push(Buffer.from(bytes));
+      expect([reader.isWhole, reader.done]).toEqual([true, bytes === STREAM]);
+      expect(reader.counts).toMatchObject({ promptTokens: 31, completionTokens: 3 });
+      return Buffer.from(out + (reader.done ? reader.last : reader.last + reader.endMark), 'latin1').toString('utf8');
+    };
+    // What was cached and thought is told by the closing usage alone.
+    const told = /,"prompt_tokens_details".*?\}\}|,"prompt_tokens_details".*?\},"completion_tokens_details".*?\}/g;
+    const bare = (text: string) => text.replaceAll(told, '').replaceAll(',"system_fingerprint":"f"', '');
+    for (const mode of ['hidden', 'final', 'every', 'finish_chunk'] as const) {
+      expect(bare(whole(mode, cut))).toBe(bare(whole(mode, STREAM)));
+    }
+    expect(whole('final', cut)).toContain('"choices":[],"usage":{"prompt_tokens":31,"completion_tokens":3,');
+    expect(whole('finish_chunk', cut)).toContain('"usage":{"prompt_tokens":31,"completion_tokens":3,');
+  });
+
+  test('that lost its worker behind its finish chunk, and was never counted, makes no usage up', () => {
+    const reader = new StreamReader({ ...base, usage: 'final' });
+    reader.push(Buffer.from(chunk({ content: 'a' }) + chunk({}, { finish_reason: 'stop' })));
+    expect([reader.isWhole, reader.last + reader.endMark]).toEqual([true, DONE]);
+  });
+
   test('of several choices counts each one and their sum', () => {
     const text = [
       chunk({ content: 'a' }, {}, usage(1), 0),

@@ -61,7 +61,6 @@ const NO_DOCUMENT: Violation = { pointer: '', keyword: 'json', message: 'the ans
 const FINISH_REASONS = new Set(['stop', 'length', 'tool_calls', 'content_filter']);
 
 export class StreamReader implements AnswerReader {
-  readonly endMark = 'data: [DONE]\n\n';
   /** Data events seen that belong to the answer. */
   events = 0;
   /** `[DONE]` came. */
@@ -87,6 +86,8 @@ export class StreamReader implements AnswerReader {
   private out = '';
   /** The chunk that ended the last choice, where it waits for its usage. */
   private ending = '';
+  /** The last chunk that ended a choice: names the answer, should its closing usage never come. */
+  private endChunk = '';
   private readonly transcript: Transcript | null;
   private readonly from: Continuation | null;
   /** null: chunks have to be read in full. */
@@ -125,9 +126,25 @@ export class StreamReader implements AnswerReader {
     return this.out;
   }
 
-  /** Every choice ended and the closing usage is known: nothing is missing but, at most, `[DONE]`. */
+  /** Every choice ended: nothing is missing but, at most, the closing usage and `[DONE]`. */
   get isWhole(): boolean {
-    return this.fault === null && this.closing !== null && this.finishReasons.every((reason) => reason !== null);
+    return this.fault === null && !this.finishReasons.includes(null);
+  }
+
+  /**
+   * For a worker that fell over behind the end of its last choice: nobody can go on with such an answer, and what it
+   * counted up to there is the whole. A usage that it never told at all is not made up.
+   */
+  get endMark(): string {
+    let rest = this.ending;
+    if (this.closing === null && this.promptTokens !== null) {
+      const usage = openAiUsage(this.counts);
+      if (rest !== '') rest = withUsage(rest, usage);
+      else if (this.options.usage === 'final' || this.options.usage === 'every') {
+        rest = closingOf(this.endChunk, usage);
+      }
+    }
+    return `${rest}data: [DONE]\n\n`;
   }
 
   get counts(): TokenCounts {
@@ -221,6 +238,7 @@ export class StreamReader implements AnswerReader {
     if (span !== null && (inFinish || this.options.usage === 'hidden')) text = cutUsage(text, span);
     else if (this.options.usage === 'final') text = span === null ? withNullUsage(text) : nullUsage(text, span);
     const shaped = this.shaper.apply(text, ends, calls);
+    if (ends) this.endChunk = shaped;
     if (counted !== null && !ends && !calls && whole === event) this.template?.learn(event, counted, shaped);
     if (inFinish && ends && !this.finishReasons.includes(null)) this.ending = shaped;
     else this.out += shaped;
@@ -331,6 +349,12 @@ function choiceIndex(event: string): number {
   const key = '"choices":[{"index":';
   const at = event.indexOf(key);
   return at === -1 ? 0 : Number.parseInt(event.slice(at + key.length, at + key.length + 4), 10) || 0;
+}
+
+/** The chunk with this usage and no choices that follows `event`. */
+function closingOf(event: string, usage: WireUsage): string {
+  const { choices: _, usage: __, ...about } = JSON.parse(dataOf(event) ?? '{}') as WireStreamChunk;
+  return `data: ${JSON.stringify({ ...about, choices: [], usage })}\n\n`;
 }
 
 function readError(data: string): WireError {

@@ -62,7 +62,7 @@ export class StreamRelay extends Relay {
 
   protected override connectionLost(reason: 'connect' | 'cut', detail: string): void {
     this.noteProgress();
-    // Everything but `[DONE]` is there: the client need not know that the worker fell over then.
+    // Every word of the answer is there: the client need not know that the worker fell over then.
     if (this.reader.isWhole) this.whole();
     else super.connectionLost(reason, detail);
   }
