@@ -148,7 +148,8 @@ test('proofs become a table, sorted by guarantee, that a text cannot break', asy
     { name: 'b', count: 2, seed: 7, result: 'a|b\nc' },
     { name: 'a', count: 500, result: '0 overspends' },
   ].map((proof) => JSON.stringify(proof));
-  const text: string = renderProofs(`${lines.join('\n')}\n`, { commit: 'abc', seed: 5, date: '2026-11-21' });
+  const facts = { commit: 'abc', seed: 5, date: '2026-11-21', minutes: 70, passed: 3, failed: [] };
+  const text: string = renderProofs(`${lines.join('\n')}\n`, facts);
   expect(text.split('\n').slice(-4)).toEqual([
     '|---|---|---|---|',
     '| a | 500 |  | 0 overspends |',
@@ -156,6 +157,22 @@ test('proofs become a table, sorted by guarantee, that a text cannot break', asy
     '',
   ]);
   for (const part of ['commit: abc', 'seed: 5', 'date: 2026-11-21']) expect(text).toContain(part);
+});
+
+test('proofs tell what failed, a file that could not be loaded too', async () => {
+  const { factsOf, renderProofs } = await load('proofs.mjs');
+  const report = {
+    numPassedTests: 3,
+    testResults: [
+      { name: '/p/a.test.ts', message: '', assertionResults: [{ status: 'passed', fullName: 'holds' }] },
+      { name: '/p/b.test.ts', message: 'no', assertionResults: [{ status: 'failed', fullName: 'never twice' }] },
+      { name: '/p/c.test.ts', message: 'Cannot find module', assertionResults: [] },
+    ],
+  };
+  const facts = factsOf(report, '/p');
+  expect(facts).toEqual({ passed: 3, failed: ['b.test.ts: never twice', 'c.test.ts: did not run'] });
+  const text: string = renderProofs('', { commit: 'abc', seed: 5, date: '2026-11-21', minutes: 70, ...facts });
+  expect(text).toContain('tests: 3 passed, 2 failed, in 70 minutes\n  - FAILED: b.test.ts: never twice\n');
 });
 
 test('a failed npm ci is told in one line with its cause', () => {

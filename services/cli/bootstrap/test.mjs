@@ -27,7 +27,7 @@ import {
   withNode,
   workFolder,
 } from './project.mjs';
-import { renderProofs } from './proofs.mjs';
+import { factsOf, renderProofs } from './proofs.mjs';
 import { runStage, Stop, say } from './say.mjs';
 
 const NO_POSTGRES =
@@ -69,12 +69,14 @@ async function main() {
   }
 
   const proofsFile = join(workFolder(), 'proofs.jsonl');
+  const reportFile = join(workFolder(), 'full-run.json');
   // Every run explores other seeds, but for CI: a landing must not hang on luck.
   const freshSeed = process.env.CI ? CI_SEED : Math.floor(Math.random() * 2 ** 32);
   const seed = Number(process.env.TOLLGATE_TEST_SEED ?? freshSeed);
   env.TOLLGATE_TEST_SEED = String(seed);
   if (full) {
     rmSync(proofsFile, { force: true });
+    rmSync(reportFile, { force: true });
     env.TOLLGATE_TEST_FULL = '1';
     env.TOLLGATE_PROOFS_FILE = proofsFile;
   } else {
@@ -88,15 +90,24 @@ async function main() {
   // Tests start servers of their own: more workers than this only make them wait for each other.
   const workers = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
   const flags = [`--maxWorkers=${full ? 1 : workers}`, `--testTimeout=${full ? FULL_TEST_LIMIT_MS : TEST_LIMIT_MS}`];
+  const isWhole = full && extra.length === 0;
+  if (isWhole) flags.push('--json', `--outputFile=${reportFile}`);
+  const startedMs = Date.now();
   const code = await run(node, [...nodeFlags, jest, ...flags, ...extra], env);
-  if (full && code === 0 && extra.length === 0) {
+  if (isWhole && existsSync(reportFile)) {
     const git = (/** @type {string[]} */ args) =>
       String(spawnSync('git', args, { cwd: projectRoot, encoding: 'utf8' }).stdout).trim();
     const commit = git(['rev-parse', 'HEAD']) + (git(['status', '--porcelain']) === '' ? '' : ' with local changes');
     const lines = existsSync(proofsFile) ? readFileSync(proofsFile, 'utf8') : '';
     writeFileSync(
       join(projectRoot, 'docs', 'proofs.md'),
-      renderProofs(lines, { commit, seed, date: new Date().toISOString() }),
+      renderProofs(lines, {
+        commit,
+        seed,
+        date: new Date().toISOString(),
+        minutes: Math.round((Date.now() - startedMs) / 60_000),
+        ...factsOf(JSON.parse(readFileSync(reportFile, 'utf8')), projectRoot),
+      }),
     );
   }
   return code;
