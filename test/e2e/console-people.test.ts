@@ -256,6 +256,27 @@ describe('proving again who one is', () => {
   });
 });
 
+describe('the first operator', () => {
+  test('claims a fresh console with the token of its log: once, under any race; the token is nowhere else', async () => {
+    const token = /"claimToken":"(\w{32})"/.exec(h.logs())![1]!;
+    const claim = (email: string, text = token) =>
+      h.browser().post('/api/auth/claim', { token: text, email, password: PASSWORD, name: 'Root' });
+    expect((await h.browser().get('/api/auth/options')).body.claimed).toBe(false);
+    expect((await claim('wrong@example.com', 'x'.repeat(32))).status).toBe(401);
+    // An e-mail that somebody has does not use the token up.
+    expect((await claim('ada@example.com')).status).toBe(409);
+    const racing = await Promise.all(['root1', 'root2', 'root3'].map((name) => claim(`${name}@example.com`)));
+    expect(racing.map(({ status }) => status).sort()).toEqual([200, 401, 401]);
+    const { user } = racing.find(({ status }) => status === 200)!.body.me;
+    expect(user.operator).toBe(true);
+    expect((await claim('late@example.com')).status).toBe(401);
+    const options = await h.browser().get('/api/auth/options');
+    expect([options.body.claimed, options.text.includes(token)]).toEqual([true, false]);
+    const log = (await h.get('/api/audit?action=auth.claim')).body.data;
+    expect([log.length, log[0].actor, JSON.stringify(log).includes(token)]).toEqual([1, user.userId, false]);
+  });
+});
+
 describe('organisations', () => {
   test('an invitation lets one person in once, with the role it names', async () => {
     const owner = h.browser();

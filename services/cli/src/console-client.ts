@@ -4,6 +4,7 @@ import type { Page } from '@tollgate/shared/contracts/console/common';
 import type { ChangedCreditsView, CreditsView } from '@tollgate/shared/contracts/console/credits';
 import type { CreatedKey, KeyView, RevokedKey, RotatedKey } from '@tollgate/shared/contracts/console/keys';
 import type { ModelView } from '@tollgate/shared/contracts/console/models';
+import type { AuditVerified } from '@tollgate/shared/contracts/console/platform';
 import type { ReceiptsPage } from '@tollgate/shared/contracts/console/receipts';
 import type { UsageLine } from '@tollgate/shared/contracts/console/usage';
 import type { DrainedWorker, WorkerView } from '@tollgate/shared/contracts/console/workers';
@@ -63,6 +64,8 @@ export interface ConsoleClient {
   invoice(accountId: string, month: string): Promise<Invoice>;
   receiptKeys(): Promise<{ keys: Record<string, unknown>[] }>;
   createModel(body: NewModel): Promise<ModelView>;
+  /** A stretch of the audit log's chain, recomputed by the console. */
+  verifyAudit(query: { after?: number; hash?: string; limit: number }): Promise<AuditVerified>;
 }
 
 /** How long a call may take: credits wait for the keeper, nothing takes longer. */
@@ -123,6 +126,7 @@ export function createConsoleClient({ consoleUrl, adminToken }: ConsoleAccess): 
     invoice: (accountId, month) => call('GET', `/api/accounts/${id(accountId)}/invoice${queryText({ month })}`),
     receiptKeys: () => call('GET', '/.well-known/jwks.json'),
     createModel: (body) => call('POST', '/api/models', body),
+    verifyAudit: (query) => call('GET', `/api/audit/verify${queryText(query)}`),
   };
 }
 

@@ -2,6 +2,7 @@
 import { systemClock } from '@tollgate/shared/runtime/clock';
 import { ConfigError, type Environment } from '@tollgate/shared/runtime/config';
 import { Command, CommanderError } from 'commander';
+import { addAuditCommands } from './commands/audit.ts';
 import { addCreditCommands } from './commands/credits.ts';
 import { addDevCommand } from './commands/dev.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -65,6 +66,7 @@ function createProgram(context: Context): Command {
   addCreditCommands(program, context);
   addUsageCommands(program, context);
   addReceiptCommands(program, context);
+  addAuditCommands(program, context);
   addWorkerCommands(program, context);
   addWorkerSidecarCommand(program, context);
   addDoctorCommand(program, context);

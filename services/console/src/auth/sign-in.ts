@@ -135,15 +135,18 @@ export class SignInService {
     return this.#signedIn(user, 'password', exchange);
   }
 
-  /** User, organisation, membership and first credit in one transaction. Null when the e-mail is taken. */
-  async makeUser(input: {
-    email: string;
-    emailVerified?: boolean;
-    name: string;
-    passwordHash: string | null;
-    organisation: string;
-    operator?: boolean;
-  }): Promise<User | null> {
+  /** User, organisation, membership and first credit in one transaction, and `last`. Null when the e-mail is taken. */
+  async makeUser(
+    input: {
+      email: string;
+      emailVerified?: boolean;
+      name: string;
+      passwordHash: string | null;
+      organisation: string;
+      operator?: boolean;
+    },
+    last?: (trx: Tx) => Promise<void>,
+  ): Promise<User | null> {
     const { db, clock, random, settings } = this.#parts;
     const { signUpCreditNusd, signUpPlan } = await settings.get();
     const plan = await new PlanStore(db).get(signUpPlan);
@@ -152,6 +155,7 @@ export class SignInService {
       const user = await new UserStore(trx).create({ ...input, id: newId('user', random.bytes), createdAtMs: nowMs });
       if (!user) return null;
       await this.makeOrganisation(trx, user, input.organisation, plan, signUpCreditNusd);
+      await last?.(trx);
       return user;
     });
   }
@@ -193,23 +197,23 @@ export class SignInService {
 
   async claim(input: Claim, exchange: Exchange): Promise<SignedIn> {
     const { db, passwords } = this.#parts;
-    await this.#mayTry('claim', exchange);
-    const expected = await new MetaStore(db).get(CLAIM_DIGEST);
-    if (expected === null || digestOf(input.token) !== expected || (await new UserStore(db).anyOperator())) {
-      await this.#failed('claim', exchange);
-      throw new AppError('invalid_credentials', { message: 'The token is not right, or was used.' });
+    await this.#mayTry(null, exchange);
+    const digest = digestOf(input.token);
+    const wrong = () => new AppError('invalid_credentials', { message: 'The token is not right, or was used.' });
+    if ((await new MetaStore(db).get(CLAIM_DIGEST)) !== digest || (await new UserStore(db).anyOperator())) {
+      await this.#failed(null, exchange);
+      throw wrong();
     }
     const passwordHash = await passwords.hash(input.password);
-    const user = await this.makeUser({
-      email: input.email,
-      emailVerified: true,
-      name: input.name,
-      passwordHash,
+    const person = {
+      ...{ email: input.email, emailVerified: true, name: input.name, passwordHash, operator: true },
       organisation: `${input.name}'s organisation`,
-      operator: true,
+    };
+    // Of two claims at the same time one makes an operator.
+    const user = await this.makeUser(person, async (trx) => {
+      if (!(await new MetaStore(trx).take(CLAIM_DIGEST, digest))) throw wrong();
     });
     if (!user) throw new AppError('conflict', { message: 'There is an account with this e-mail.' });
-    await new MetaStore(db).set(CLAIM_DIGEST, '');
     return this.#signedIn(user, 'claim', exchange);
   }
 
@@ -362,20 +366,23 @@ export class SignInService {
 
   // -- throttling --------------------------------------------------------------------------------------------------
 
-  /** @throws 429, before any work, when there were too many failures: whether or not the e-mail exists. */
-  async #mayTry(email: string, exchange: Exchange): Promise<void> {
+  /**
+   * @throws 429, before any work, when there were too many failures: whether or not the e-mail exists. null = no e-mail
+   * is asked about, and nobody can be kept out by somebody else's guesses.
+   */
+  async #mayTry(email: string | null, exchange: Exchange): Promise<void> {
     const { throttle } = this.#parts;
     const waits = [
-      await throttle.blocked(this.#emailName(email), PER_EMAIL),
+      email === null ? null : await throttle.blocked(this.#emailName(email), PER_EMAIL),
       await throttle.blocked(`ip:${exchange.ip}`, PER_ADDRESS),
     ];
     const waitMs = Math.max(...waits.map((wait) => wait ?? 0));
     if (waitMs > 0) throw tooMany(waitMs);
   }
 
-  async #failed(email: string, exchange: Exchange): Promise<void> {
+  async #failed(email: string | null, exchange: Exchange): Promise<void> {
     const { throttle, logger } = this.#parts;
-    await throttle.count(this.#emailName(email), PER_EMAIL);
+    if (email !== null) await throttle.count(this.#emailName(email), PER_EMAIL);
     await throttle.count(`ip:${exchange.ip}`, PER_ADDRESS);
     logger.info({ requestId: exchange.requestId, ip: exchange.ip }, 'sign-in failed');
   }

@@ -1,6 +1,7 @@
 /** The one place where an error becomes an answer. No handler has its own catch. */
 
 import type { ErrorBody } from '@tollgate/shared/contracts/console/common';
+import { isDatabaseTrouble } from '@tollgate/shared/db/trouble';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
 import { RedisUnavailable } from '@tollgate/shared/redis/client';
 import type { Logger } from '@tollgate/shared/runtime/logger';
@@ -64,18 +65,17 @@ function fromExpress(error: unknown): AppError | null {
   }
 }
 
-/** Connection failures of pg and ioredis: the platform's fault, and worth a retry. */
-const LOST = /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|08\w{3}|57P0[123]|53300)$/;
-const LOST_TEXT =
-  /Connection is closed|Connection terminated|max retries per request|Command timed out|timeout exceeded when trying/i;
+/** What ioredis says without a type of its own. */
+const REDIS_LOST = /Connection is closed|max retries per request|Command timed out/i;
+/** A deadlock or a statement that was cut off is over by then; a server that restarts answers this once more. */
+const STORE_RETRY_MS = 1_000;
 
 function fromStores(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null;
-  const { code } = error as { code?: unknown };
-  const lost =
-    error instanceof RedisUnavailable || (typeof code === 'string' && LOST.test(code)) || LOST_TEXT.test(error.message);
+  const lost = error instanceof RedisUnavailable || REDIS_LOST.test(error.message) || isDatabaseTrouble(error);
   if (!lost) return null;
-  return new AppError('store_unavailable', { message: 'A store cannot be reached now. Retry.', cause: error });
+  const message = 'A store cannot answer this now. Retry.';
+  return new AppError('store_unavailable', { message, retryAfterMs: STORE_RETRY_MS, cause: error });
 }
 
 export function sendError(response: Response, error: AppError): void {

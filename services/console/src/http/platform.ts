@@ -100,9 +100,10 @@ export function platformRoutes(platform: PlatformService, fleet: FleetService, s
       path: '/api/audit/verify',
       operation: 'audit.verify',
       tag: 'audit',
-      summary: 'Recompute the whole chain of the audit log',
+      summary: 'Recompute the chain of the audit log: the whole of it, or a stretch behind a line that is known',
+      query: wire.auditVerifyQuery,
       response: wire.auditVerified,
-      handle: () => platform.verifyAudit(),
+      handle: ({ query }) => platform.verifyAudit(query),
     }),
     route({
       ...read,

@@ -1,6 +1,7 @@
 /** Express around the route table: authenticate, authorise, parse, call, answer. Express types end in this folder. */
 import { idempotencyKey } from '@tollgate/shared/contracts/console/common';
 import type { AuditEntry } from '@tollgate/shared/db/audit-store';
+import { isRetryable } from '@tollgate/shared/db/tx';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Logger } from '@tollgate/shared/runtime/logger';
@@ -16,6 +17,7 @@ import { accessLog, checkCsrf, checkOrigin, type OriginRules, securityHeaders } 
 import { contentOf, sendStreamed } from './streamed.ts';
 
 export const BODY_LIMIT_BYTES = 64 * 1024;
+const READ_ATTEMPTS = 3;
 
 export interface ServerOptions {
   routes: readonly Route[];
@@ -164,7 +166,7 @@ function serve(route: Route, options: ServerOptions): RequestHandler {
       exchange,
       raw: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
     };
-    const result = await route.handle(call);
+    const result = await answerOf(route, call);
     if (route.audited) await recordChange(options, route, call, accountId, response);
     if (route.response === null) {
       await sendStreamed(response, result as Streamed);
@@ -176,6 +178,18 @@ function serve(route: Route, options: ServerOptions): RequestHandler {
     }
     response.status(route.status).json(result);
   };
+}
+
+/** A plain read changed nothing when it lost a deadlock or a race between transactions: it is done again. */
+async function answerOf(route: Route, call: Call<unknown, unknown, unknown>): Promise<unknown> {
+  const isRead = route.method === 'get' && !route.audited && route.response !== null;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await route.handle(call);
+    } catch (error) {
+      if (!isRead || !isRetryable(error) || attempt === READ_ATTEMPTS) throw error;
+    }
+  }
 }
 
 function exchangeOf(request: Request, response: Response): Exchange {

@@ -5,6 +5,7 @@ import type {
   AuditLine,
   AuditQuery,
   AuditVerified,
+  AuditVerifyQuery,
   FoundView,
   PlanView,
   SavePlan,
@@ -127,7 +128,11 @@ export class PlatformService {
     };
   }
 
-  verifyAudit(): Promise<AuditVerified> {
-    return new AuditStore(this.#parts.db).verify();
+  verifyAudit({ after, hash, limit }: AuditVerifyQuery): Promise<AuditVerified> {
+    return new AuditStore(this.#parts.db).verify({
+      ...(after === undefined ? {} : { after }),
+      ...(hash === undefined ? {} : { hash }),
+      ...(limit === undefined ? {} : { limit }),
+    });
   }
 }

@@ -1,6 +1,7 @@
 /** Routes of `/v1/batches`; what they do is in `batches/api.ts`. */
 import { callerOf, type Identity } from '@tollgate/shared/contracts/internal';
-import { type AppError, toAppError } from '@tollgate/shared/domain/errors';
+import { isDatabaseTrouble } from '@tollgate/shared/db/trouble';
+import { AppError, toAppError } from '@tollgate/shared/domain/errors';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import express, { type Request, type Response, type Router } from 'express';
 import type { BatchApi } from '../batches/api.ts';
@@ -16,7 +17,7 @@ export function batchRoutes(api: BatchApi, logger: Logger): Router {
       try {
         response.json(await work(callerOf(request.headers), request));
       } catch (thrown) {
-        tell(response, toAppError(thrown), logger);
+        tell(response, known(thrown), logger);
       }
     };
   const id = (request: Request) => String(request.params.id);
@@ -38,6 +39,12 @@ export function batchRoutes(api: BatchApi, logger: Logger): Router {
     answer((who, request) => api.cancel(who, id(request))),
   );
   return router;
+}
+
+/** A database that cannot answer now is a 503 that can be tried again. */
+function known(thrown: unknown): AppError {
+  if (!isDatabaseTrouble(thrown)) return toAppError(thrown);
+  return new AppError('service_unavailable', { retryAfterMs: 1_000, cause: thrown });
 }
 
 function tell(response: Response, error: AppError, logger: Logger): void {

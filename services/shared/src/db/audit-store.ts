@@ -39,6 +39,16 @@ export interface AuditVerdict {
   lastHash: string | null;
   /** First line that does not fit. */
   brokenAt: number | null;
+  /** It stopped at its limit: there are lines behind. */
+  more: boolean;
+}
+
+/** Where a check goes on: behind the line `after`, whose hash was `hash`. */
+export interface AuditStretch {
+  after: number;
+  hash: string;
+  /** Lines at most; all of them when absent. */
+  limit?: number;
 }
 
 interface Row {
@@ -148,26 +158,35 @@ export class AuditStore {
     );
   }
 
-  /** Reads the whole chain in batches and recomputes every hash. */
-  async verify(): Promise<AuditVerdict> {
-    let last = 0n;
-    let previousHash = GENESIS;
-    for (;;) {
+  /** Reads the chain in batches and recomputes every hash: the whole of it, or a stretch behind a line that is known. */
+  async verify(stretch: Partial<AuditStretch> = {}): Promise<AuditVerdict> {
+    const limit = stretch.limit ?? Number.POSITIVE_INFINITY;
+    let last = BigInt(stretch.after ?? 0);
+    let previousHash = stretch.hash ?? GENESIS;
+    for (let read = 0; read < limit; ) {
+      const batch = Math.min(VERIFY_BATCH, limit - read);
       const { rows } = await sql<Row>`
-        SELECT *, NULL AS actor_name FROM audit_log WHERE seq > ${last} ORDER BY seq LIMIT ${VERIFY_BATCH}`.execute(
-        this.#db,
-      );
+        SELECT *, NULL AS actor_name FROM audit_log WHERE seq > ${last} ORDER BY seq LIMIT ${batch}`.execute(this.#db);
       for (const row of rows) {
         const fits = row.seq === last + 1n && row.previous_hash === previousHash && row.hash === hashOf(row);
-        if (!fits) return { ok: false, lines: Number(last), lastHash: previousHash, brokenAt: Number(last + 1n) };
+        if (!fits) {
+          const lines = Number(last);
+          return { ok: false, lines, lastHash: hashAt(last, previousHash), brokenAt: lines + 1, more: false };
+        }
         last = row.seq;
         previousHash = row.hash;
       }
-      if (rows.length < VERIFY_BATCH) break;
+      if (rows.length < batch) {
+        return { ok: true, lines: Number(last), lastHash: hashAt(last, previousHash), brokenAt: null, more: false };
+      }
+      read += rows.length;
     }
-    return { ok: true, lines: Number(last), lastHash: last === 0n ? null : previousHash, brokenAt: null };
+    return { ok: true, lines: Number(last), lastHash: hashAt(last, previousHash), brokenAt: null, more: true };
   }
 }
+
+/** Before the first line there is none. */
+const hashAt = (seq: bigint, hash: string) => (seq === 0n ? null : hash);
 
 /** Postgres stores no NUL and no half of a surrogate pair. */
 function storable(text: string | null): string | null {

@@ -53,4 +53,15 @@ export class MetaStore {
       .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
       .execute();
   }
+
+  /** Empties a value that may be used once. False when another one stands there: of two callers one gets true. */
+  async take(key: string, value: string): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('meta')
+      .set({ value: '' })
+      .where('key', '=', key)
+      .where('value', '=', value)
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
 }

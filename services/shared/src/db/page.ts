@@ -29,7 +29,8 @@ export function encodeCursor({ atMs, id }: Position): string {
 /** @throws {AppError} `invalid_request` on a text that is no cursor. */
 export function decodeCursor(cursor: string | null | undefined): Position | null {
   if (!cursor) return null;
-  const match = /^(\d{1,15})\|(.{1,200})$/.exec(Buffer.from(cursor, 'base64url').toString());
+  // Postgres takes no NUL in a text; ids are a key's and a model's at most.
+  const match = /^(\d{1,15})\|([^\p{Cc}]{1,300})$/u.exec(Buffer.from(cursor, 'base64url').toString());
   if (!match) throw new AppError('invalid_request', { message: 'The cursor is not valid.', param: 'cursor' });
   return { atMs: Number(match[1]), id: match[2]! };
 }

@@ -101,8 +101,38 @@ export const auditQuery = z.strictObject({
   actor: plainText(100).optional(),
 });
 export type AuditQuery = z.output<typeof auditQuery>;
+const wholeNumber = (max: number) =>
+  z
+    .string()
+    .regex(/^[1-9]\d{0,14}$/, 'must be a whole number from 1')
+    .transform(Number)
+    .pipe(z.number().int().max(max))
+    .optional();
+export const auditVerifyQuery = z
+  .strictObject({
+    after: wholeNumber(Number.MAX_SAFE_INTEGER).meta({
+      type: 'integer',
+      description: 'Begin behind this line; `hash` says what it was.',
+    }),
+    hash: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits')
+      .optional(),
+    limit: wholeNumber(100_000).meta({ type: 'integer', description: 'Check so many lines at most; all when absent.' }),
+  })
+  .refine(({ after, hash }) => (after === undefined) === (hash === undefined), {
+    message: 'after and hash belong together',
+    path: ['hash'],
+  });
+export type AuditVerifyQuery = z.output<typeof auditVerifyQuery>;
 export const auditVerified = z
-  .object({ ok: z.boolean(), lines: z.int(), lastHash: z.string().nullable(), brokenAt: z.int().nullable() })
+  .object({
+    ok: z.boolean(),
+    lines: z.int().meta({ description: 'The last line that fits.' }),
+    lastHash: z.string().nullable(),
+    brokenAt: z.int().nullable().meta({ description: 'The first that does not.' }),
+    more: z.boolean().meta({ description: 'It stopped at `limit`.' }),
+  })
   .meta({ id: 'AuditVerified' });
 export type AuditVerified = z.infer<typeof auditVerified>;
 
