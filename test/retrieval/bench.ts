@@ -1,4 +1,4 @@
-/** A collection of made-up chunks, and how long searches in it take. */
+/** A collection of made-up chunks, how long searches in it take, and how many of the nearest the index finds. */
 
 import { type SearchMode, search } from '@tollgate/retrieval/search/search';
 import type { Db } from '@tollgate/shared/db/client';
@@ -7,6 +7,7 @@ import { ChunkWriter } from '@tollgate/shared/db/retrieval/chunk-writer';
 import { CollectionFileStore } from '@tollgate/shared/db/retrieval/collection-files';
 import { CollectionStore } from '@tollgate/shared/db/retrieval/collections';
 import { seededRandom } from '@tollgate/shared/testkit/seeded-random';
+import { sql } from 'kysely';
 
 export interface BenchResult {
   dimensions: number;
@@ -16,6 +17,8 @@ export interface BenchResult {
   vector: Quantiles;
   text: Quantiles;
   hybrid: Quantiles;
+  /** Share of the nearest chunks that the index found: 0 to 1. */
+  indexRecall: number;
 }
 
 interface Quantiles {
@@ -30,6 +33,11 @@ const WORDS_PER_CHUNK = 60;
 const PER_FILE = 1_000;
 const BATCH = 250;
 const SEARCHES = 200;
+/** Not measured: the first ones read the index from disk. */
+const WARM_UP = 20;
+const WANTED = 8;
+/** Questions whose nearest chunks are also looked for without an index. */
+const COMPARED = 20;
 const OWNER = { accountId: 'acct_bench', projectId: '' };
 
 export async function bench(db: Db, chunks: number, say: (text: string) => void): Promise<BenchResult> {
@@ -102,22 +110,38 @@ export async function bench(db: Db, chunks: number, say: (text: string) => void)
   };
   const measure = async (mode: SearchMode): Promise<Quantiles> => {
     const times: number[] = [];
-    for (let i = 0; i < SEARCHES + 20; i++) {
+    for (let i = 0; i < SEARCHES + WARM_UP; i++) {
       const question = {
         owner: OWNER,
         storeIds: [id],
         text: sentence(8),
         mode,
-        limit: 8,
+        limit: WANTED,
         scoreThreshold: 0,
         filter: null,
       };
       const beginMs = performance.now();
-      await search({ ...question, actingKey: () => '', param: 'id' }, parts);
-      if (i >= 20) times.push(performance.now() - beginMs);
+      await search({ ...question, actingKey: () => '', param: 'id', nowMs: 0 }, parts);
+      if (i >= WARM_UP) times.push(performance.now() - beginMs);
     }
     times.sort((a, b) => a - b);
     return { p50: times[Math.floor(times.length * 0.5)]!, p95: times[Math.floor(times.length * 0.95)]! };
+  };
+  /** As the product searches, against comparing with every vector. */
+  const compare = async (): Promise<number> => {
+    let found = 0;
+    for (let i = 0; i < COMPARED; i++) {
+      const asked = vector();
+      const scope = { storeId: id, dimensions: DIMENSIONS, filter: null };
+      const hits = new Set((await parts.chunks.byVector(scope, asked, WANTED)).map((hit) => hit.id));
+      const text = `[${asked.join(',')}]`;
+      const { rows } = await sql<{ id: bigint }>`
+        SELECT id FROM retrieval.chunks WHERE store_id = ${id} ORDER BY embedding <=> ${text}::vector, id LIMIT ${WANTED}`.execute(
+        db,
+      );
+      found += rows.filter((row) => hits.has(row.id)).length;
+    }
+    return found / (COMPARED * WANTED);
   };
   const result = {
     dimensions: DIMENSIONS,
@@ -127,6 +151,7 @@ export async function bench(db: Db, chunks: number, say: (text: string) => void)
     vector: await measure('vector'),
     text: await measure('text'),
     hybrid: await measure('hybrid'),
+    indexRecall: await compare(),
   };
   await collections.delete(OWNER, id);
   await writer.dropIndex(id);

@@ -102,6 +102,7 @@ export async function askAll(
           filter: null,
           actingKey: () => '',
           param: 'id',
+          nowMs: 0,
         },
         parts,
       );

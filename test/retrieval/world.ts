@@ -25,19 +25,12 @@ import { systemRandom } from '@tollgate/shared/runtime/random';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { startPglite, type TestDatabase } from '@tollgate/shared/testkit/postgres';
 import express from 'express';
+import { type Reply, readReply } from '../e2e/reply.ts';
 import { CATALOG_MODEL, MODEL, type Surroundings, startSurroundings, type TestKey } from '../e2e/router-kit.ts';
 
 export const EMBEDDER = 'Qwen/Qwen3-Embedding-0.6B';
 export const DIMENSIONS = 1_024;
 export const SERVICE_TOKEN = 'service-token-of-the-tests-only';
-
-export interface Reply {
-  status: number;
-  headers: Headers;
-  text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
-  json: any;
-}
 
 export interface World {
   around: Surroundings;
@@ -150,16 +143,6 @@ export async function startRetrievalWorld(options: WorldOptions = {}): Promise<W
   }
   await start();
 
-  const read = async (response: Response): Promise<Reply> => {
-    const text = await response.text();
-    let json: unknown = null;
-    try {
-      json = JSON.parse(text);
-    } catch {
-      // A stream.
-    }
-    return { status: response.status, headers: response.headers, text, json };
-  };
   const world: World = {
     around,
     worker,
@@ -194,7 +177,7 @@ export async function startRetrievalWorld(options: WorldOptions = {}): Promise<W
       return made;
     },
     async call(key, method, path, body, headers = {}) {
-      return read(
+      return readReply(
         await fetch(router.url + path, {
           method,
           headers: {
@@ -211,7 +194,7 @@ export async function startRetrievalWorld(options: WorldOptions = {}): Promise<W
       form.append('purpose', 'assistants');
       form.append('file', new Blob([content as string]), name);
       const authorization = `Bearer ${key.text}`;
-      return read(
+      return readReply(
         await fetch(`${router.url}/v1/files`, { method: 'POST', headers: { authorization, ...headers }, body: form }),
       );
     },

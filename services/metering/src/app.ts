@@ -24,6 +24,7 @@ import {
 } from '@tollgate/shared/runtime/metrics';
 import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
 import { createSealer } from '@tollgate/shared/runtime/seal';
+import { createBatchFiles } from './batches/files.ts';
 import { type BatchSettings, startBatches } from './batches/start.ts';
 import { BodyDesk } from './bodies/keep.ts';
 import type { MeteringConfig } from './config.ts';
@@ -31,6 +32,7 @@ import { Drain } from './drain/drain.ts';
 import { KeyUses } from './drain/key-uses.ts';
 import { Recorder } from './drain/recorder.ts';
 import { startEngineWatch } from './engines/watch.ts';
+import { expireFiles } from './files/expire.ts';
 import { startHttpServer } from './http/server.ts';
 import { startJobs } from './jobs.ts';
 import { Keeper, type KeeperOptions } from './keeper/keeper.ts';
@@ -60,6 +62,9 @@ const WEBHOOKS_EVERY_MS = 1_000;
 const REFUSALS_EVERY_MS = 1_000;
 const USES_EVERY_MS = 2_000;
 const RESCHEDULE_MS = 60_000;
+const FILES_EVERY_MS = 300_000;
+/** A file in many collections takes its chunks along. */
+const FILE_DELETE_MS = 60_000;
 const RECEIPTS_EVERY_MS = 1_000;
 const ENGINES_EVERY_MS = 10_000;
 const BODIES_EVERY_MS = 60_000;
@@ -283,6 +288,13 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
   });
   lifecycle.defer('subscription', () => subscriber.close());
 
+  // Files are the console's: where nobody said where it is, expired ones are unreadable and stay.
+  const consoleFiles = deps.batches && {
+    consoleUrl: deps.batches.consoleUrl,
+    serviceToken: deps.serviceToken,
+    timeoutMs: FILE_DELETE_MS,
+  };
+  const expireDue = consoleFiles && (() => expireFiles({ db, files: createBatchFiles(consoleFiles), clock, logger }));
   const alerts = new Alerts({ db, directory: new ConsoleDirectory(redis, guard), clock, random, logger });
   if (deps.jobs) {
     const jobs = startJobs({
@@ -297,6 +309,7 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
         reconcile: { everyMs: deps.jobs.reconcileEveryMs, run: runReconcile },
         partitions: { everyMs: PARTITIONS_EVERY_MS, run: () => keepPartitions(db, clock, logger) },
         alerts: { everyMs: ALERTS_EVERY_MS, run: () => alerts.round() },
+        files: { everyMs: FILES_EVERY_MS, run: async () => expireDue?.() },
       },
     });
     lifecycle.defer('jobs', () => jobs.stop());

@@ -13,6 +13,7 @@ import { type Random, systemRandom } from '@tollgate/shared/runtime/random';
 import type { RetrievalConfig } from './config.ts';
 import { createActFor } from './embed/acting.ts';
 import { createEmbedder } from './embed/client.ts';
+import { expireCollections } from './expiry/sweep.ts';
 import { createFileSource } from './files/source.ts';
 import { startHttpServer } from './http/server.ts';
 import { type IngestParts, ingest } from './ingest/ingest.ts';
@@ -25,6 +26,7 @@ export const VERSION = '0.1.0';
 /** Tokens of one call for embeddings. */
 const BATCH_TOKENS = 16_000;
 const FILE_TIMEOUT_MS = 120_000;
+const EXPIRE_EVERY_MS = 300_000;
 
 export interface RetrievalDeps {
   config: RetrievalConfig;
@@ -97,6 +99,14 @@ export async function startRetrieval(deps: RetrievalDeps): Promise<Retrieval> {
     sweepMs: config.TOLLGATE_INGEST_SWEEP_MS,
   });
   lifecycle.defer('ingestion', () => jobs.stop());
+
+  const expiring = clock.setInterval(() => {
+    expireCollections({ db, ...stores }, clock.nowMs()).then(
+      (ended) => ended > 0 && logger.info({ ended }, 'collections have expired'),
+      (error: unknown) => logger.warn({ err: error }, 'expired collections wait for the next round'),
+    );
+  }, EXPIRE_EVERY_MS);
+  lifecycle.defer('expiry', () => expiring.cancel());
 
   const service = new Collections({
     ...stores,

@@ -77,8 +77,8 @@ export class CollectionService {
     // Before a byte is taken: a collection that is not theirs is 404.
     await this.get(whose, collectionId);
     const who = await this.#identity(whose);
-    const purpose = Promise.resolve('assistants');
-    const { id } = await files.upload(who, { purpose, filename: lastPart(filename), content });
+    const details = Promise.resolve({ purpose: 'assistants', expiresAfterS: null });
+    const { id } = await files.upload(who, { details, filename: lastPart(filename), content });
     try {
       const path = `/${collectionId}/files`;
       return fileOf(await this.#ask<StoreFile>(whose, { method: 'POST', path, body: { file_id: id } }));

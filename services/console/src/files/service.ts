@@ -18,6 +18,10 @@ import type { Random } from '@tollgate/shared/runtime/random';
 /** What files may be for, as in OpenAI's API; those that the product itself writes are not in this list. */
 export const UPLOAD_PURPOSES = ['assistants', 'user_data', 'batch'] as const;
 
+/** What a batch reads or writes goes after 30 days unless it was asked otherwise, as OpenAI has it; all else stays. */
+const BATCH_EXPIRES_S = 30 * 86_400;
+const EXPIRING_PURPOSES: ReadonlySet<string> = new Set(['batch', 'batch_output']);
+
 export interface FileServiceOptions {
   db: Db;
   store: FileStore;
@@ -31,9 +35,15 @@ export interface FileServiceOptions {
 
 export interface Upload {
   /** Known only when the whole form was read. Rejects when it is none: then nothing is kept. */
-  purpose: Promise<string>;
+  details: Promise<UploadDetails>;
   filename: string;
   content: Readable;
+}
+
+export interface UploadDetails {
+  purpose: string;
+  /** After how many seconds it goes; null = as usual for its purpose. */
+  expiresAfterS: number | null;
 }
 
 /** Bytes without a row: of an upload that was cut. They are swept once nobody can still be writing them. */
@@ -59,7 +69,7 @@ export class FileService {
   }
 
   /** Bytes first, then the row: a crash between leaves bytes that `sweep` finds, never a row without bytes. */
-  async upload(who: Identity, { purpose, filename, content }: Upload): Promise<FileRecord> {
+  async upload(who: Identity, { details, filename, content }: Upload): Promise<FileRecord> {
     const { store, maxFileBytes, maxAccountBytes, clock, random } = this.#options;
     const left = maxAccountBytes - (await this.#records.bytesOf(who.accountId));
     const id = newId('file', random.bytes);
@@ -77,14 +87,15 @@ export class FileService {
       });
     }
     try {
+      const { purpose, expiresAfterS } = await details;
       const record: FileRecord = {
         id,
         ...ownerOf(who),
         keyId: who.keyId,
-        purpose: await purpose,
+        purpose,
         filename,
         ...stored,
-        createdAtMs: clock.nowMs(),
+        ...lifeOf(purpose, expiresAfterS, clock.nowMs()),
       };
       await this.#records.create(record);
       return record;
@@ -95,23 +106,34 @@ export class FileService {
   }
 
   /** A file that the product itself makes (what a batch answered), under an id that it minted; again = anew. */
-  async write(who: Identity, id: string, purpose: string, filename: string, content: Readable): Promise<FileRecord> {
+  async write(
+    who: Identity,
+    id: string,
+    { purpose, expiresAfterS }: UploadDetails,
+    filename: string,
+    content: Readable,
+  ): Promise<FileRecord> {
     const { store, clock } = this.#options;
     const stored = await store.put(id, content, Number.MAX_SAFE_INTEGER);
     const names = { id, ...ownerOf(who), keyId: who.keyId, purpose, filename };
-    const record: FileRecord = { ...names, ...stored, createdAtMs: clock.nowMs() };
+    const record: FileRecord = { ...names, ...stored, ...lifeOf(purpose, expiresAfterS, clock.nowMs()) };
     await this.#records.replace(record);
     return record;
   }
 
   async get(who: Identity, id: string): Promise<FileRecord> {
     const record = await this.#records.get(ownerOf(who), id);
-    if (record === null) throw noFile();
+    if (record === null || this.#hasExpired(record)) throw noFile();
     return record;
   }
 
-  list(who: Identity, request: FileListRequest): Promise<{ data: FileRecord[]; hasMore: boolean }> {
-    return this.#records.list(ownerOf(who), request);
+  list(who: Identity, request: Omit<FileListRequest, 'nowMs'>): Promise<{ data: FileRecord[]; hasMore: boolean }> {
+    return this.#records.list(ownerOf(who), { ...request, nowMs: this.#options.clock.nowMs() });
+  }
+
+  /** To everybody but `delete` it is gone: metering deletes it in its next round. */
+  #hasExpired({ expiresAtMs }: FileRecord): boolean {
+    return expiresAtMs !== null && expiresAtMs <= this.#options.clock.nowMs();
   }
 
   async content(who: Identity, id: string): Promise<{ record: FileRecord; content: Readable }> {
@@ -123,7 +145,7 @@ export class FileService {
 
   /** Collections forget it first: while they cannot be reached nothing is deleted, and the call can be repeated. */
   async delete(who: Identity, id: string): Promise<void> {
-    await this.get(who, id);
+    if ((await this.#records.get(ownerOf(who), id)) === null) throw noFile();
     await this.#forget(who, id);
     await this.#records.delete(ownerOf(who), id);
     await this.#options.store.delete(id);
@@ -165,6 +187,11 @@ export class FileService {
       });
     }
   }
+}
+
+function lifeOf(purpose: string, expiresAfterS: number | null, nowMs: number) {
+  const seconds = expiresAfterS ?? (EXPIRING_PURPOSES.has(purpose) ? BATCH_EXPIRES_S : null);
+  return { createdAtMs: nowMs, expiresAtMs: seconds === null ? null : nowMs + seconds * 1_000 };
 }
 
 function ownerOf({ accountId, projectId }: Identity): FileOwner {

@@ -7,7 +7,8 @@ import { AppError } from '@tollgate/shared/domain/errors';
 import { isId } from '@tollgate/shared/domain/ids';
 import express, { type Request, type Router } from 'express';
 import { z } from 'zod';
-import { type FileService, UPLOAD_PURPOSES } from '../files/service.ts';
+import { FILE_EXPIRY_SECONDS, readExpiry } from '../files/expiry.ts';
+import { type FileService, UPLOAD_PURPOSES, type UploadDetails } from '../files/service.ts';
 import { invalidRequest } from './errors.ts';
 import { requireService, whoOf } from './service-caller.ts';
 
@@ -71,14 +72,19 @@ export function fileRoutes(files: FileService, serviceToken: string): Router {
     const { id } = request.params;
     if (!query.success) throw invalidRequest('query', query.error);
     if (!isId('file', id)) throw new AppError('invalid_request', { param: 'id' });
-    const { purpose, filename } = query.data;
-    response.json(fileView(await files.write(whoOf(request), id, purpose, nameOf(filename), request)));
+    const { purpose, filename, expires_after_seconds: expiresAfterS = null } = query.data;
+    const details = { purpose, expiresAfterS };
+    response.json(fileView(await files.write(whoOf(request), id, details, nameOf(filename), request)));
   });
   return router;
 }
 
 /** What the product writes into an account's files. */
-const writeQuery = z.object({ purpose: z.enum(['batch_output']), filename: z.string().min(1).max(MAX_NAME) });
+const writeQuery = z.object({
+  purpose: z.enum(['batch_output']),
+  filename: z.string().min(1).max(MAX_NAME),
+  expires_after_seconds: z.coerce.number().int().min(FILE_EXPIRY_SECONDS.min).max(FILE_EXPIRY_SECONDS.max).optional(),
+});
 
 function fileView(file: FileRecord) {
   return {
@@ -89,12 +95,13 @@ function fileView(file: FileRecord) {
     filename: file.filename,
     purpose: file.purpose,
     status: 'processed',
+    ...(file.expiresAtMs === null ? null : { expires_at: Math.floor(file.expiresAtMs / 1_000) }),
   };
 }
 
 /**
- * One multipart form with `purpose` and `file`, streamed to the store. The purpose may come behind the file (some SDKs
- * send it so): the file is then taken first and given up when the purpose is wrong.
+ * One multipart form with `purpose`, `file` and `expires_after[...]`, streamed to the store. Fields may come behind the file
+ * (some SDKs send them so): the file is then taken first and given up when a field is wrong.
  */
 function receive(request: Request, files: FileService, who: Identity): Promise<FileRecord> {
   if (Number(request.headers['content-length'] ?? 0) > files.maxFileBytes + FORM_BYTES) {
@@ -107,8 +114,10 @@ function receive(request: Request, files: FileService, who: Identity): Promise<F
     throw new AppError('unsupported_media_type', { message: 'Send the file as multipart/form-data.' });
   }
   return new Promise((resolve, reject) => {
-    const purpose = Promise.withResolvers<string>();
-    purpose.promise.catch(() => {});
+    const details = Promise.withResolvers<UploadDetails>();
+    details.promise.catch(() => {});
+    let purpose: string | null = null;
+    const expiry = new Map<string, string>();
     let upload: Promise<FileRecord> | null = null;
     let incoming: Readable | null = null;
     let settled = false;
@@ -124,15 +133,16 @@ function receive(request: Request, files: FileService, who: Identity): Promise<F
     const finish = (error: unknown, record?: FileRecord): void => {
       if (settled) return;
       settled = true;
-      purpose.reject(error);
+      details.reject(error);
       request.unpipe(form);
       request.resume();
       if (record === undefined) reject(error);
       else resolve(record);
     };
     form.on('field', (name: string, value: string) => {
+      if (name.startsWith('expires_after')) expiry.set(name, value);
       if (name !== 'purpose') return;
-      if (isPurpose(value)) purpose.resolve(value);
+      if (isPurpose(value)) purpose = value;
       else finish(wrongPurpose());
     });
     form.on('file', (name: string, stream: Readable, filename: string) => {
@@ -141,7 +151,7 @@ function receive(request: Request, files: FileService, who: Identity): Promise<F
         return;
       }
       incoming = stream;
-      upload = files.upload(who, { purpose: purpose.promise, filename: nameOf(filename), content: stream });
+      upload = files.upload(who, { details: details.promise, filename: nameOf(filename), content: stream });
       upload.then(
         (record) => finish(null, record),
         (error: unknown) => {
@@ -151,8 +161,13 @@ function receive(request: Request, files: FileService, who: Identity): Promise<F
       );
     });
     form.on('finish', () => {
-      purpose.reject(missing('purpose'));
-      if (upload === null) finish(missing('file'));
+      if (upload === null) return finish(missing('file'));
+      if (purpose === null) return details.reject(missing('purpose'));
+      try {
+        details.resolve({ purpose, expiresAfterS: readExpiry(expiry) });
+      } catch (error) {
+        details.reject(error);
+      }
     });
     form.on('error', () => finish(new AppError('invalid_request', { message: 'The form cannot be read.' })));
     request.on('close', () => {

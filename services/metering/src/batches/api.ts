@@ -30,6 +30,10 @@ const createBody = z.strictObject({
   endpoint: z.enum(BATCH_ENDPOINTS),
   completion_window: z.literal(`${WINDOW_HOURS}h`),
   metadata: z.record(z.string().max(64), z.string().max(512)).nullish(),
+  /** When its output and error file go: counted from when they are made, an hour to 30 days. */
+  output_expires_after: z
+    .strictObject({ anchor: z.literal('created_at'), seconds: z.int().min(3_600).max(2_592_000) })
+    .nullish(),
 });
 const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
@@ -82,6 +86,7 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
         outputFileId: newId('file', random.bytes),
         errorFileId: newId('file', random.bytes),
         completionWindow: input.completion_window,
+        outputExpiresS: input.output_expires_after?.seconds ?? null,
         metadata: input.metadata ?? {},
         createdAtMs: nowMs,
         expiresAtMs: nowMs + WINDOW_HOURS * HOUR_MS,

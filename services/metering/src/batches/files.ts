@@ -18,6 +18,8 @@ export interface BatchFiles {
   read(batch: Batch): Promise<AsyncIterable<Uint8Array> | null>;
   /** Writes a file under an id of ours; again = anew. */
   write(batch: Batch, fileId: string, filename: string, content: Readable): Promise<void>;
+  /** Bytes, row and what collections made of it. Nothing happens when it is gone. */
+  remove(owner: Owner, fileId: string): Promise<void>;
 }
 
 export interface BatchFilesOptions {
@@ -56,6 +58,7 @@ export function createBatchFiles({ consoleUrl, serviceToken, timeoutMs }: BatchF
     },
     async write(batch, fileId, filename, content) {
       const query = new URLSearchParams({ purpose: 'batch_output', filename });
+      if (batch.outputExpiresS !== null) query.set('expires_after_seconds', String(batch.outputExpiresS));
       const answer = await fetch(`${base}/internal/files/${fileId}?${query}`, {
         method: 'PUT',
         headers: { ...headers(batch), 'content-type': 'application/octet-stream' },
@@ -64,6 +67,15 @@ export function createBatchFiles({ consoleUrl, serviceToken, timeoutMs }: BatchF
       } as RequestInit);
       await answer.body?.cancel();
       if (!answer.ok) throw new Error(`the file store answered ${answer.status}`);
+    },
+    async remove(owner, fileId) {
+      const answer = await fetch(`${base}/v1/files/${encodeURIComponent(fileId)}`, {
+        method: 'DELETE',
+        headers: headers(owner),
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      await answer.body?.cancel();
+      if (!answer.ok && answer.status !== 404) throw new Error(`the file store answered ${answer.status}`);
     },
   };
 }

@@ -41,6 +41,7 @@ async function newBatch(id: string, nowMs: number): Promise<void> {
     outputFileId: 'file_out',
     errorFileId: 'file_err',
     completionWindow: '24h',
+    outputExpiresS: null,
     metadata: {},
     createdAtMs: nowMs,
     expiresAtMs: nowMs + 60_000,
@@ -68,6 +69,7 @@ function parts(clock: ReturnType<typeof fakeClock>, answers: number) {
     files: {
       facts: async () => null,
       read: async () => null,
+      async remove() {},
       async write(_batch, fileId, _name, content) {
         const rows: string[] = [];
         for await (const row of content) rows.push(String(row));

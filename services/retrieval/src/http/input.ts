@@ -20,6 +20,8 @@ const pairs = <T extends z.ZodType>(value: T) =>
     .refine((entries) => Object.keys(entries).length <= 16, { message: 'at most 16 pairs' });
 
 const metadata = pairs(text(512)).nullish();
+/** It ends so many days after it was last used; null = it stays. */
+const expiresAfter = z.strictObject({ anchor: z.literal('last_active_at'), days: z.int().min(1).max(365) }).nullish();
 const attributes = pairs(z.union([text(512), z.number().finite(), z.boolean()])).nullish();
 
 const chunking = z
@@ -49,8 +51,9 @@ export const createStore = z.strictObject({
   /** One of the models that the operator set up; ours beside OpenAI's fields. */
   embedding_model: text(200).nullish(),
   description: text(512).nullish(),
+  expires_after: expiresAfter,
 });
-export const updateStore = z.strictObject({ name: text(256).nullish(), metadata });
+export const updateStore = z.strictObject({ name: text(256).nullish(), metadata, expires_after: expiresAfter });
 export const addFile = z.strictObject({ file_id: id, attributes, chunking_strategy: chunking });
 export const updateFile = z.strictObject({ attributes });
 export const addBatch = z

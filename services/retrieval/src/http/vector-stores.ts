@@ -1,4 +1,5 @@
 /** `/v1/vector_stores` in OpenAI's shape. */
+import type { Collection } from '@tollgate/shared/db/retrieval/collections';
 import { parseFilter } from '../search/filters.ts';
 import type { Collections } from '../service/collections.ts';
 import {
@@ -23,6 +24,7 @@ const FILES = `${BASE}/:store/files`;
 const BATCHES = `${BASE}/:store/file_batches`;
 
 export function vectorStoreRoutes(service: Collections): Route[] {
+  const view = (collection: Collection) => storeView(collection, service.nowMs);
   return [
     {
       method: 'post',
@@ -32,32 +34,35 @@ export function vectorStoreRoutes(service: Collections): Route[] {
         const input = read(createStore, body);
         const chunking = chunkingOf(input.chunking_strategy);
         const files = (input.file_ids ?? []).map((fileId) => ({ fileId, attributes: {}, chunking }));
-        const { name, metadata, embedding_model: model } = input;
-        return storeView(
-          await service.create(who, { name: name ?? '', metadata: metadata ?? {}, model: model ?? null, files }),
-        );
+        const { name, metadata, embedding_model: model, expires_after: expires } = input;
+        const made = { name: name ?? '', metadata: metadata ?? {}, model: model ?? null, files };
+        return view(await service.create(who, { ...made, expiresDays: expires?.days ?? null }));
       },
     },
     {
       method: 'get',
       path: BASE,
       operation: 'store.list',
-      handle: async ({ who, query }) => pageView(await service.list(who, read(listQuery, query)), storeView),
+      handle: async ({ who, query }) => pageView(await service.list(who, read(listQuery, query)), view),
     },
     {
       method: 'get',
       path: `${BASE}/:store`,
       operation: 'store.get',
-      handle: async ({ who, params }) => storeView(await service.get(who, params.store!)),
+      handle: async ({ who, params }) => view(await service.get(who, params.store!)),
     },
     {
       method: 'post',
       path: `${BASE}/:store`,
       operation: 'store.update',
       async handle({ who, params, body }) {
-        const { name, metadata } = read(updateStore, body);
-        const patch = { ...(name ? { name } : {}), ...(metadata ? { metadata } : {}) };
-        return storeView(await service.update(who, params.store!, patch));
+        const { name, metadata, expires_after: expires } = read(updateStore, body);
+        const patch = {
+          ...(name ? { name } : {}),
+          ...(metadata ? { metadata } : {}),
+          ...(expires === undefined ? {} : { expiresDays: expires?.days ?? null }),
+        };
+        return view(await service.update(who, params.store!, patch));
       },
     },
     {

@@ -1,13 +1,15 @@
 /** Collections and files as OpenAI's clients know them. Times are seconds since 1970. */
 import type { CollectionFile, FileState } from '@tollgate/shared/db/retrieval/collection-files';
-import type { Collection } from '@tollgate/shared/db/retrieval/collections';
+import { type Collection, expiryMs, hasExpired } from '@tollgate/shared/db/retrieval/collections';
 import type { IdPage } from '@tollgate/shared/db/retrieval/id-page';
 import type { FoundPassage } from '../search/search.ts';
 
 const seconds = (ms: number): number => Math.floor(ms / 1_000);
 
-export function storeView(collection: Collection) {
+export function storeView(collection: Collection, nowMs: number) {
   const { inProgress, completed, failed, cancelled } = collection.files;
+  const { expiresDays } = collection;
+  const expiresAtMs = expiryMs(collection);
   return {
     id: collection.id,
     object: 'vector_store',
@@ -15,7 +17,7 @@ export function storeView(collection: Collection) {
     last_active_at: seconds(collection.lastActiveAtMs),
     name: collection.name,
     metadata: collection.metadata,
-    status: inProgress > 0 ? 'in_progress' : 'completed',
+    status: hasExpired(collection, nowMs) ? 'expired' : inProgress > 0 ? 'in_progress' : 'completed',
     usage_bytes: collection.usageBytes,
     file_counts: {
       in_progress: inProgress,
@@ -24,8 +26,8 @@ export function storeView(collection: Collection) {
       cancelled,
       total: inProgress + completed + failed + cancelled,
     },
-    expires_after: null,
-    expires_at: null,
+    expires_after: expiresDays === null ? null : { anchor: 'last_active_at', days: expiresDays },
+    expires_at: expiresAtMs === null ? null : seconds(expiresAtMs),
     embedding_model: collection.model,
     embedding_dimensions: collection.dimensions,
   };

@@ -1,6 +1,11 @@
 /** A question to one or several collections: by vector, by words, or both fused. */
 import type { ChunkSearch, FoundChunk, Hit } from '@tollgate/shared/db/retrieval/chunk-search';
-import type { Collection, CollectionStore, Owner } from '@tollgate/shared/db/retrieval/collections';
+import {
+  type Collection,
+  type CollectionStore,
+  hasExpired,
+  type Owner,
+} from '@tollgate/shared/db/retrieval/collections';
 import type { Filter } from '@tollgate/shared/db/retrieval/filter-sql';
 import { AppError } from '@tollgate/shared/domain/errors';
 import type { Embed } from '../embed/client.ts';
@@ -22,6 +27,8 @@ export interface Question {
   actingKey: () => string | Promise<string>;
   /** Field that names the collections, for errors. */
   param: string;
+  /** Now. */
+  nowMs: number;
   signal?: AbortSignal;
 }
 
@@ -54,6 +61,7 @@ export async function search(question: Question, parts: SearchParts): Promise<Se
     if (collection === null) {
       throw new AppError('not_found', { message: 'There is no such collection.', param: question.param });
     }
+    if (hasExpired(collection, question.nowMs)) throw goneBy(question.param);
     collections.push(collection);
   }
   const pool = Math.max(POOL_MIN, question.limit * POOL_FACTOR);
@@ -74,6 +82,14 @@ export async function search(question: Question, parts: SearchParts): Promise<Se
     return chunk === undefined ? [] : [{ ...chunk, score }];
   });
   return { passages, embeddingTokens: vectors?.tokens ?? 0, collections };
+}
+
+/** The collection is there, and nothing can be found in it or put into it any more. */
+export function goneBy(param: string): AppError {
+  return new AppError('not_found', {
+    message: 'This collection has expired: its files are gone. Make a new one.',
+    param,
+  });
 }
 
 /** One vector per model that the collections use. */

@@ -11,7 +11,12 @@ import type {
   CollectionFileStore,
   FileFilter,
 } from '@tollgate/shared/db/retrieval/collection-files';
-import type { Collection, CollectionStore, Owner } from '@tollgate/shared/db/retrieval/collections';
+import {
+  type Collection,
+  type CollectionStore,
+  hasExpired,
+  type Owner,
+} from '@tollgate/shared/db/retrieval/collections';
 import type { Filter } from '@tollgate/shared/db/retrieval/filter-sql';
 import type { IdPage, IdPageRequest } from '@tollgate/shared/db/retrieval/id-page';
 import { AppError } from '@tollgate/shared/domain/errors';
@@ -25,7 +30,7 @@ import type { FileSource } from '../files/source.ts';
 import type { Jobs } from '../ingest/jobs.ts';
 import { parseFilter } from '../search/filters.ts';
 import { choosePassages, groundAnswer } from '../search/ground.ts';
-import { type SearchAnswer, type SearchMode, search } from '../search/search.ts';
+import { goneBy, type SearchAnswer, type SearchMode, search } from '../search/search.ts';
 
 export interface CollectionsDeps {
   db: Db;
@@ -74,7 +79,13 @@ export class Collections {
 
   async create(
     who: Identity,
-    input: { name: string; metadata: Record<string, string>; model: string | null; files: readonly FileToAdd[] },
+    input: {
+      name: string;
+      metadata: Record<string, string>;
+      model: string | null;
+      expiresDays: number | null;
+      files: readonly FileToAdd[];
+    },
   ): Promise<Collection> {
     const { collections, models, maxCollections, random, clock } = this.#deps;
     const owner = ownerOf(who);
@@ -95,6 +106,7 @@ export class Collections {
       model: model.id,
       dimensions: model.dimensions,
       metadata: input.metadata,
+      expiresDays: input.expiresDays,
       createdAtMs: clock.nowMs(),
     });
     await this.#addAll(who, id, input.files, names, null);
@@ -114,8 +126,10 @@ export class Collections {
   async update(
     who: Identity,
     id: string,
-    patch: { name?: string; metadata?: Record<string, string> },
+    patch: { name?: string; metadata?: Record<string, string>; expiresDays?: number | null },
   ): Promise<Collection> {
+    // What has ended cannot be given more time: there is nothing in it.
+    if (patch.expiresDays !== undefined) await this.#live(who, id);
     if (!(await this.#deps.collections.update(ownerOf(who), id, patch))) throw noCollection();
     return this.get(who, id);
   }
@@ -127,14 +141,14 @@ export class Collections {
   }
 
   async addFile(who: Identity, storeId: string, file: FileToAdd): Promise<CollectionFile> {
-    await this.get(who, storeId);
+    await this.#live(who, storeId);
     await this.#addAll(who, storeId, [file], await this.#names(who, [file]), null);
     return this.file(who, storeId, file.fileId);
   }
 
   /** Files that are not there fail by themselves, the others are read. */
   async addBatch(who: Identity, storeId: string, files: readonly FileToAdd[]): Promise<string> {
-    await this.get(who, storeId);
+    await this.#live(who, storeId);
     const batchId = newId('vsfb', this.#deps.random.bytes);
     await this.#addAll(who, storeId, files, await this.#names(who, files), batchId);
     return batchId;
@@ -192,6 +206,7 @@ export class Collections {
         storeIds: [storeId],
         actingKey: () => actFor(who),
         param: 'vector_store_id',
+        nowMs: clock.nowMs(),
         ...(signal === undefined ? {} : { signal }),
       },
       this.#deps,
@@ -213,12 +228,21 @@ export class Collections {
         filter: parseFilter(request.filters, 'rag_params.filters'),
         actingKey: () => request.acting_key,
         param: 'rag_params.vector_store_ids',
+        nowMs: clock.nowMs(),
         ...(signal === undefined ? {} : { signal }),
       },
       this.#deps,
     );
     await collections.touch(request.vector_store_ids, clock.nowMs());
     return groundAnswer(choosePassages(passages, request.max_context_tokens), embeddingTokens);
+  }
+
+  get nowMs(): number {
+    return this.#deps.clock.nowMs();
+  }
+
+  async #live(who: Identity, id: string): Promise<void> {
+    if (hasExpired(await this.get(who, id), this.nowMs)) throw goneBy('vector_store_id');
   }
 
   /** Names of the files, by id; throws 404 for one that its owner does not have. */
@@ -239,7 +263,7 @@ export class Collections {
     names: ReadonlyMap<string, string>,
     batchId: string | null,
   ): Promise<void> {
-    const { random, clock, jobs, files: store } = this.#deps;
+    const { random, clock, jobs, files: store, collections } = this.#deps;
     const refs = [];
     for (const { fileId, attributes, chunking } of files) {
       const ref = { storeId, fileId, ingestId: newId('ing', random.bytes) };
@@ -254,7 +278,9 @@ export class Collections {
       });
       if (added) refs.push(ref);
     }
-    if (refs.length > 0) await jobs.enqueue(refs);
+    if (refs.length === 0) return;
+    await collections.touch([storeId], clock.nowMs());
+    await jobs.enqueue(refs);
   }
 }
 

@@ -261,7 +261,8 @@ export class Fleet {
     if (open.length === 0) return FULL;
     const chosen = this.choose(request, candidates, open, mayHold && claim !== 'batch');
     if (chosen === null) return HELD;
-    return { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(request, chosen.book), claim, request) };
+    const sent = claim === 'interactive' ? request : { ...request, isBatch: true };
+    return { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(sent, chosen.book), claim, request) };
   }
 
   /** One of `open`; null: a full one of `candidates` is worth waiting for. */

@@ -135,7 +135,9 @@ export class Worker {
 
   /** Whether a batch request with a prompt of so many tokens may start here without an interactive one noticing. */
   hasIdleRoom(promptTokens: number): boolean {
-    return hasIdleRoom(this.book, this.batch, promptTokens);
+    const { batchRunning, batchHeldTokens } = this.book.others;
+    const running = this.batch.running + batchRunning;
+    return hasIdleRoom(this.book, { running, heldTokens: this.batch.heldTokens + batchHeldTokens }, promptTokens);
   }
 
   /** Another process answers at its address: what the one before did is forgotten. */

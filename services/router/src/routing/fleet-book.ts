@@ -26,6 +26,8 @@ export interface RoutingRequest {
   maxOutputTokens: number;
   /** Client-given session, if any. */
   session: string | null;
+  /** Of a batch: sent into idle room, of which all routers together take one share. */
+  isBatch?: boolean;
 }
 
 export interface WorkerSpec {
@@ -77,7 +79,14 @@ export interface WorkerBook {
   /** Tokens of context held by running requests. */
   heldTokens: number;
   /** Part of the sums above that other routers sent. */
-  readonly others: { running: number; decoding: number; pendingPrefillTokens: number };
+  readonly others: {
+    running: number;
+    decoding: number;
+    pendingPrefillTokens: number;
+    /** Of `running`, those of batches, and the tokens of their prompts. */
+    batchRunning: number;
+    batchHeldTokens: number;
+  };
   /** As last polled; null when never seen. */
   polledWaiting: number | null;
   polledKvUsage: number | null;
@@ -91,6 +100,13 @@ export interface WorkerBook {
 export function tokensAt({ blockTokens, ends }: RoutingRequest, depth: number): number {
   if (ends === undefined) return depth * blockTokens;
   return depth === 0 ? 0 : ends[depth - 1]!;
+}
+
+/** One batch request of another router more, or less. */
+function countBatch({ others }: WorkerBook, { isBatch, promptTokens }: RoutingRequest, step: 1 | -1): void {
+  if (!isBatch) return;
+  others.batchRunning += step;
+  others.batchHeldTokens += step * promptTokens;
 }
 
 const REGRET_WEIGHT = 0.005;
@@ -144,7 +160,7 @@ export class FleetBook {
       pendingPrefillTokens: 0,
       pendingPrefillMs: 0,
       heldTokens: 0,
-      others: { running: 0, decoding: 0, pendingPrefillTokens: 0 },
+      others: { running: 0, decoding: 0, pendingPrefillTokens: 0, batchRunning: 0, batchHeldTokens: 0 },
       polledWaiting: null,
       polledKvUsage: null,
       health: new PeakEwma(),
@@ -274,6 +290,7 @@ export class FleetBook {
     if (isOthers) {
       worker.others.running++;
       worker.others.pendingPrefillTokens += uncached;
+      countBatch(worker, request, 1);
     }
     worker.pendingPrefillMs += ms;
     worker.heldTokens += request.promptTokens;
@@ -319,7 +336,10 @@ export class FleetBook {
     if (this.alone[entry.worker] === entry) this.alone[entry.worker] = null;
     worker.running--;
     worker.heldTokens -= request.promptTokens;
-    if (entry.isOthers) worker.others.running--;
+    if (entry.isOthers) {
+      worker.others.running--;
+      countBatch(worker, request, -1);
+    }
     if (entry.decoding) {
       worker.decoding--;
       if (entry.isOthers) worker.others.decoding--;

@@ -31,6 +31,8 @@ export interface Batch extends FileOwner {
   hasOutput: boolean;
   hasErrors: boolean;
   completionWindow: string;
+  /** After how many seconds its files go; null = as usual. */
+  outputExpiresS: number | null;
   metadata: Record<string, string>;
   status: BatchStatus;
   /** Lines were given up at the end of its window. */
@@ -59,6 +61,7 @@ export type NewBatch = Pick<
   | 'outputFileId'
   | 'errorFileId'
   | 'completionWindow'
+  | 'outputExpiresS'
   | 'metadata'
   | 'createdAtMs'
   | 'expiresAtMs'
@@ -91,6 +94,7 @@ interface Row {
   has_output: boolean;
   has_errors: boolean;
   completion_window: string;
+  output_expires_seconds: number | null;
   metadata: Record<string, string>;
   status: BatchStatus;
   expired: boolean;
@@ -121,9 +125,9 @@ export class BatchStore {
   async create(batch: NewBatch): Promise<void> {
     await sql`
       INSERT INTO batches (id, account_id, project_id, key_id, user_id, endpoint, input_file_id, output_file_id,
-        error_file_id, completion_window, metadata, status, created_at, expires_at)
+        error_file_id, completion_window, output_expires_seconds, metadata, status, created_at, expires_at)
       VALUES (${batch.id}, ${batch.accountId}, ${batch.projectId}, ${batch.keyId}, ${batch.userId}, ${batch.endpoint},
-        ${batch.inputFileId}, ${batch.outputFileId}, ${batch.errorFileId}, ${batch.completionWindow},
+        ${batch.inputFileId}, ${batch.outputFileId}, ${batch.errorFileId}, ${batch.completionWindow}, ${batch.outputExpiresS},
         ${JSON.stringify(batch.metadata)}, 'validating', ${new Date(batch.createdAtMs)},
         ${new Date(batch.expiresAtMs)})`.execute(this.#db);
   }
@@ -301,6 +305,7 @@ function view(row: Row): Batch {
     hasOutput: row.has_output,
     hasErrors: row.has_errors,
     completionWindow: row.completion_window,
+    outputExpiresS: row.output_expires_seconds,
     metadata: row.metadata,
     status: row.status,
     expired: row.expired,

@@ -17,6 +17,8 @@ export interface FileRecord extends FileOwner {
   bytes: number;
   sha256: string;
   createdAtMs: number;
+  /** From then on nobody reads it, and it is deleted; null = it stays. */
+  expiresAtMs: number | null;
 }
 
 export interface FileListRequest {
@@ -26,6 +28,8 @@ export interface FileListRequest {
   after?: string | undefined;
   order: 'asc' | 'desc';
   purpose?: string | undefined;
+  /** What has expired by then is left out. */
+  nowMs: number;
 }
 
 interface Row {
@@ -38,6 +42,7 @@ interface Row {
   bytes: bigint;
   sha256: string;
   created_at: Date;
+  expires_at: Date | null;
 }
 
 export class FileRecordStore {
@@ -49,9 +54,10 @@ export class FileRecordStore {
 
   async create(file: FileRecord): Promise<void> {
     await sql`
-      INSERT INTO files (id, account_id, project_id, key_id, purpose, filename, bytes, sha256, created_at)
+      INSERT INTO files (id, account_id, project_id, key_id, purpose, filename, bytes, sha256, created_at, expires_at)
       VALUES (${file.id}, ${file.accountId}, ${file.projectId}, ${file.keyId}, ${file.purpose}, ${file.filename},
-              ${file.bytes}, ${file.sha256}, ${new Date(file.createdAtMs)})`.execute(this.#db);
+              ${file.bytes}, ${file.sha256}, ${new Date(file.createdAtMs)},
+              ${file.expiresAtMs === null ? null : new Date(file.expiresAtMs)})`.execute(this.#db);
   }
 
   /** As `create`, over a file of the same owner that has this id already. */
@@ -71,12 +77,13 @@ export class FileRecordStore {
 
   async list(
     owner: FileOwner,
-    { limit, after, order, purpose }: FileListRequest,
+    { limit, after, order, purpose, nowMs }: FileListRequest,
   ): Promise<{ data: FileRecord[]; hasMore: boolean }> {
     const side = order === 'desc' ? sql`<` : sql`>`;
     const direction = order === 'desc' ? sql`DESC` : sql`ASC`;
     const { rows } = await sql<Row>`
-      SELECT * FROM files WHERE ${of(owner)} ${purpose === undefined ? sql`` : sql`AND purpose = ${purpose}`}
+      SELECT * FROM files WHERE ${of(owner)} AND (expires_at IS NULL OR expires_at > ${new Date(nowMs)})
+      ${purpose === undefined ? sql`` : sql`AND purpose = ${purpose}`}
       ${after === undefined ? sql`` : sql`AND (created_at, id) ${side} (SELECT a.created_at, a.id FROM files a WHERE a.id = ${after})`}
       ORDER BY created_at ${direction}, id ${direction} LIMIT ${limit + 1}`.execute(this.#db);
     return { data: rows.slice(0, limit).map(view), hasMore: rows.length > limit };
@@ -87,6 +94,15 @@ export class FileRecordStore {
     const { rows } = await sql<{ bytes: bigint }>`
       SELECT coalesce(sum(bytes), 0)::bigint AS bytes FROM files WHERE account_id = ${accountId}`.execute(this.#db);
     return Number(rows[0]!.bytes);
+  }
+
+  /** Files whose time is over, of everybody, by id; `after` = id of the last one of the page before. */
+  async expired(nowMs: number, after: string, limit: number): Promise<FileRecord[]> {
+    const { rows } = await sql<Row>`
+      SELECT * FROM files WHERE expires_at <= ${new Date(nowMs)} AND id > ${after} ORDER BY id LIMIT ${limit}`.execute(
+      this.#db,
+    );
+    return rows.map(view);
   }
 
   async delete(owner: FileOwner, id: string): Promise<boolean> {
@@ -116,5 +132,6 @@ function view(row: Row): FileRecord {
     bytes: Number(row.bytes),
     sha256: row.sha256,
     createdAtMs: row.created_at.getTime(),
+    expiresAtMs: row.expires_at?.getTime() ?? null,
   };
 }

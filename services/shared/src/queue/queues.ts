@@ -16,7 +16,7 @@ export interface QueueDefinition<Payload> {
   keepFailed: number;
 }
 
-const MAINTENANCE_TASKS = ['rollup_hourly', 'rollup_daily', 'reconcile', 'partitions', 'alerts'] as const;
+const MAINTENANCE_TASKS = ['rollup_hourly', 'rollup_daily', 'reconcile', 'partitions', 'alerts', 'files'] as const;
 export type MaintenanceTask = (typeof MAINTENANCE_TASKS)[number];
 
 export const maintenanceQueue: QueueDefinition<{ task: MaintenanceTask }> = {

@@ -49,9 +49,16 @@ function serverAccount(): { uid: number; gid: number } | undefined {
   return account ? { uid: Number(account[2]), gid: Number(account[3]) } : { uid: 65_534, gid: 65_534 };
 }
 
+export interface PostgresOptions {
+  /** Folder of its programs and what they need to run; the machine's own unless told. */
+  program?: { folder: string; env: Record<string, string> };
+  /** `name=value`, over the tests' own. */
+  settings?: readonly string[];
+}
+
 /** A fresh PostgreSQL server in a temporary folder, without fsync. Throws where no server is installed. */
-export async function startPostgres(): Promise<TestPostgres> {
-  const found = findPostgres();
+export async function startPostgres({ program, settings: more = [] }: PostgresOptions = {}): Promise<TestPostgres> {
+  const found = program ?? findPostgres();
   if (!found) throw new Error('no PostgreSQL server found: install Debian package postgresql');
   const account = serverAccount();
   const dir = mkdtempSync(join(tmpdir(), 'tollgate-postgres-'));
@@ -76,6 +83,7 @@ export async function startPostgres(): Promise<TestPostgres> {
       'full_page_writes=off',
       'shared_buffers=64MB',
       'max_connections=200',
+      ...more,
     ];
     const args = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
     const line = dyingWithParent(join(found!.folder, 'postgres'), args, 'TERM');

@@ -53,6 +53,7 @@ function eventFields(event: SharedEvent): unknown[] {
         event.request.blocks,
         whole(event.firstTokenMs),
         event.request.ends ?? null,
+        event.request.isBatch ? 1 : 0,
       ];
     case 'start':
       return ['s', whole(event.ageMs), event.id, event.isMeasured ? 1 : 0];
@@ -76,6 +77,7 @@ export function encode(message: Message): string {
         ...requestFields(request),
         started ? 1 : 0,
         whole(firstTokenMs),
+        request.isBatch ? 1 : 0,
       ]);
       return JSON.stringify([...head, rows]);
     }
@@ -112,7 +114,8 @@ const list = (value: unknown): unknown[] => {
   return value;
 };
 
-function readRequest(fields: readonly unknown[], blocks: readonly number[]): RoutingRequest {
+/** `batch`: a router of an older version says nothing of it. */
+function readRequest(fields: readonly unknown[], blocks: readonly number[], batch: unknown): RoutingRequest {
   return {
     id: text(fields[0]),
     tenant: text(fields[1]),
@@ -121,6 +124,7 @@ function readRequest(fields: readonly unknown[], blocks: readonly number[]): Rou
     maxOutputTokens: number(fields[4]),
     blocks,
     session: null,
+    ...(batch === 1 ? { isBatch: true } : null),
   };
 }
 
@@ -132,7 +136,8 @@ function readEvent(value: unknown): SharedEvent {
       const blocks = list(fields[8]).map(count);
       const ends = fields[10] == null ? null : list(fields[10]).map(count);
       if (ends !== null && ends.length !== blocks.length) throw new Malformed();
-      const request = { ...readRequest(fields.slice(3, 8), blocks), ...(ends === null ? null : { ends }) };
+      const asked = readRequest(fields.slice(3, 8), blocks, fields[11]);
+      const request = { ...asked, ...(ends === null ? null : { ends }) };
       return { kind: 'dispatch', ageMs, url: text(fields[2]), request, firstTokenMs: number(fields[9]) };
     }
     case 's':
@@ -166,7 +171,7 @@ export function decode(wire: string): Message | null {
           return {
             ageMs: number(row[0]),
             url: text(row[1]),
-            request: readRequest(row.slice(2, 7), []),
+            request: readRequest(row.slice(2, 7), [], row[9]),
             started: row[7] === 1,
             firstTokenMs: number(row[8]),
           };

@@ -69,9 +69,10 @@ export class ChunkSearch {
     const type = sql.raw(`vector(${scope.dimensions | 0})`);
     const wanted = Math.min(limit * (filter === null ? OVERFETCH : FILTERED_OVERFETCH), MAX_EF_SEARCH);
     return tx(this.#db, async (trx) => {
-      // Without statistics (PGlite never gathers them) the planner would sort all vectors instead of walking the index.
+      // Without statistics (PGlite never gathers them) the planner would sort all vectors instead of walking the index. What
+      // is switched off looks so dear that PostgreSQL would compile the statement each time, for longer than it runs.
       await sql`SELECT set_config('hnsw.ef_search', ${String(Math.max(wanted, 80))}, true),
-                       set_config('enable_sort', 'off', true)`.execute(trx);
+                       set_config('enable_sort', 'off', true), set_config('jit', 'off', true)`.execute(trx);
       const { rows } = await sql<Hit>`
         SELECT n.id, n.score FROM (
           SELECT id, file_id, 1 - (embedding::${type} <=> ${text}::${type}) AS score FROM retrieval.chunks

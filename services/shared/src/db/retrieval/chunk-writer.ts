@@ -24,6 +24,10 @@ const ready = (ref: IngestRef) => sql`
   SELECT chunks FROM retrieval.store_files WHERE store_id = ${ref.storeId} AND file_id = ${ref.fileId}
   AND ingest_id = ${ref.ingestId} AND status = 'in_progress' FOR UPDATE`;
 
+/** What an HNSW graph takes per vector beside the vector itself, about, and the most that building one may take. */
+const NODE_BYTES = 1_200;
+const MAX_GRAPH_BYTES = 1_000_000_000;
+
 export class ChunkWriter {
   readonly #db: Db;
 
@@ -82,11 +86,31 @@ export class ChunkWriter {
       SELECT (SELECT sum(chunks)::int FROM retrieval.store_files WHERE store_id = ${storeId}) AS n,
              to_regclass(${`retrieval."${indexName(storeId)}"`}) IS NOT NULL AS there`.execute(this.#db);
     if (rows[0]!.there || (rows[0]!.n ?? 0) < INDEX_FROM_CHUNKS) return false;
-    await sql`
-      CREATE INDEX IF NOT EXISTS ${sql.id(indexName(storeId))} ON retrieval.chunks
-      USING hnsw ((embedding::vector(${sql.raw(String(dimensions | 0))})) vector_cosine_ops)
-      WHERE store_id = ${sql.lit(storeId)}`.execute(this.#db);
+    const graphBytes = Math.min(MAX_GRAPH_BYTES, rows[0]!.n * (4 * dimensions + NODE_BYTES));
+    await tx(this.#db, async (trx) => {
+      // A graph that does not fit is built many times slower. Never less than the server's own setting.
+      await sql`
+        SELECT set_config('maintenance_work_mem', m.bytes / 1024 || 'kB', true) FROM (
+          SELECT greatest(${graphBytes}::bigint, pg_size_bytes(current_setting('maintenance_work_mem'))) AS bytes) m`.execute(
+        trx,
+      );
+      await sql`
+        CREATE INDEX IF NOT EXISTS ${sql.id(indexName(storeId))} ON retrieval.chunks
+        USING hnsw ((embedding::vector(${sql.raw(String(dimensions | 0))})) vector_cosine_ops)
+        WHERE store_id = ${sql.lit(storeId)}`.execute(trx);
+    });
     return true;
+  }
+
+  /** Collections that have an index and are gone or ended: whoever deleted them died before it was dropped. */
+  async leftIndexes(): Promise<string[]> {
+    const { rows } = await sql<{ id: string }>`
+      SELECT substr(i.indexname, 6) AS id FROM pg_indexes i
+      WHERE i.schemaname = 'retrieval' AND i.indexname LIKE 'hnsw\\_%' AND NOT EXISTS (
+        SELECT 1 FROM retrieval.stores s WHERE 'hnsw_' || s.id = i.indexname AND s.expired_at IS NULL)`.execute(
+      this.#db,
+    );
+    return rows.map(({ id }) => id);
   }
 
   async dropIndex(storeId: string): Promise<void> {

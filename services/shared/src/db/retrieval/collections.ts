@@ -1,6 +1,7 @@
 /** Collections (vector stores): who owns them, and which model and dimension their vectors have for life. */
 import { sql } from 'kysely';
-import type { Executor } from '../client.ts';
+import type { Db, Executor } from '../client.ts';
+import { tx } from '../tx.ts';
 import { type IdPage, type IdPageRequest, idPage } from './id-page.ts';
 
 /** Whose data it is. Every statement about collections carries it: there is no way to ask without. */
@@ -18,6 +19,10 @@ export interface Collection extends Owner {
   metadata: Record<string, string>;
   createdAtMs: number;
   lastActiveAtMs: number;
+  /** It ends so many days after it was last used; null = it stays. */
+  expiresDays: number | null;
+  /** When what it held was deleted. */
+  expiredAtMs: number | null;
   /** Files by state, and bytes of text that they hold. */
   files: { inProgress: number; completed: number; failed: number; cancelled: number };
   usageBytes: number;
@@ -30,6 +35,25 @@ export interface NewCollection extends Owner {
   dimensions: number;
   metadata: Record<string, string>;
   createdAtMs: number;
+  /** Null unless told. */
+  expiresDays?: number | null;
+}
+
+const DAY_MS = 86_400_000;
+
+/** When a collection ends unless it is used before, or ended; null = never. */
+export function expiryMs({
+  expiresDays,
+  expiredAtMs,
+  lastActiveAtMs,
+}: Pick<Collection, 'expiresDays' | 'expiredAtMs' | 'lastActiveAtMs'>): number | null {
+  return expiresDays === null ? expiredAtMs : lastActiveAtMs + expiresDays * DAY_MS;
+}
+
+/** True from the moment its time is over, whether its files were deleted already or not. */
+export function hasExpired(collection: Parameters<typeof expiryMs>[0], nowMs: number): boolean {
+  const atMs = expiryMs(collection);
+  return collection.expiredAtMs !== null || (atMs !== null && atMs <= nowMs);
 }
 
 interface Row {
@@ -42,6 +66,8 @@ interface Row {
   metadata: Record<string, string>;
   created_at: Date;
   last_active_at: Date;
+  expires_days: number | null;
+  expired_at: Date | null;
   in_progress: number;
   completed: number;
   failed: number;
@@ -66,12 +92,13 @@ export class CollectionStore {
   }
 
   async create(collection: NewCollection): Promise<void> {
-    const { id, accountId, projectId, name, model, dimensions, metadata, createdAtMs } = collection;
+    const { id, accountId, projectId, name, model, dimensions, metadata, createdAtMs, expiresDays = null } = collection;
     const at = new Date(createdAtMs);
     await sql`
-      INSERT INTO retrieval.stores (id, account_id, project_id, name, model, dimensions, metadata, created_at, last_active_at)
+      INSERT INTO retrieval.stores (id, account_id, project_id, name, model, dimensions, metadata, created_at, last_active_at,
+        expires_days)
       VALUES (${id}, ${accountId}, ${projectId}, ${name}, ${model}, ${dimensions}, ${JSON.stringify(metadata)}::jsonb,
-              ${at}, ${at})`.execute(this.#db);
+              ${at}, ${at}, ${expiresDays})`.execute(this.#db);
   }
 
   /** Null for what does not exist and for what is somebody else's: nobody learns which. */
@@ -103,12 +130,13 @@ export class CollectionStore {
   async update(
     owner: Owner,
     id: string,
-    patch: { name?: string; metadata?: Record<string, string> },
+    patch: { name?: string; metadata?: Record<string, string>; expiresDays?: number | null },
   ): Promise<boolean> {
     const metadata = patch.metadata === undefined ? null : JSON.stringify(patch.metadata);
     const { rows } = await sql`
       UPDATE retrieval.stores SET name = coalesce(${patch.name ?? null}, name),
         metadata = coalesce(${metadata}::jsonb, metadata)
+        ${patch.expiresDays === undefined ? sql`` : sql`, expires_days = ${patch.expiresDays}`}
       WHERE id = ${id} AND account_id = ${owner.accountId} AND project_id = ${owner.projectId} RETURNING id`.execute(
       this.#db,
     );
@@ -125,11 +153,38 @@ export class CollectionStore {
     return rows.length > 0;
   }
 
+  /**
+   * Ends what nobody used for as long as it was to live: files, chunks, vectors and word counts go, the collection stays and
+   * says so. Also takes what came into an ended one meanwhile. Answers their ids: their indexes go next (`dropIndex`).
+   */
+  async expire(db: Db, nowMs: number, limit: number): Promise<string[]> {
+    const isDue = sql`(s.expired_at IS NULL AND s.expires_days IS NOT NULL
+      AND s.last_active_at + make_interval(secs => s.expires_days * 86400) <= ${new Date(nowMs)})`;
+    const { rows } = await sql<{ id: string }>`
+      SELECT s.id FROM retrieval.stores s WHERE ${isDue} OR (s.expired_at IS NOT NULL
+        AND EXISTS (SELECT 1 FROM retrieval.store_files f WHERE f.store_id = s.id)) LIMIT ${limit}`.execute(db);
+    const ended: string[] = [];
+    for (const { id } of rows) {
+      await tx(db, async (trx) => {
+        // Used, or given more time, since it was found: it lives on.
+        const { rows: marked } = await sql`
+          UPDATE retrieval.stores s SET expired_at = coalesce(s.expired_at, ${new Date(nowMs)})
+          WHERE s.id = ${id} AND (s.expired_at IS NOT NULL OR ${isDue}) RETURNING s.id`.execute(trx);
+        if (marked.length === 0) return;
+        await sql`DELETE FROM retrieval.store_files WHERE store_id = ${id}`.execute(trx);
+        await sql`DELETE FROM retrieval.terms WHERE store_id = ${id}`.execute(trx);
+        ended.push(id);
+      });
+    }
+    return ended;
+  }
+
   async touch(ids: readonly string[], atMs: number): Promise<void> {
     // Once a minute is enough for people to see what is in use.
     await sql`
       UPDATE retrieval.stores SET last_active_at = ${new Date(atMs)}
-      WHERE id = ANY(${[...ids]}::text[]) AND last_active_at < ${new Date(atMs - 60_000)}`.execute(this.#db);
+      WHERE id = ANY(${[...ids]}::text[]) AND expired_at IS NULL
+        AND last_active_at < ${new Date(atMs - 60_000)}`.execute(this.#db);
   }
 }
 
@@ -144,6 +199,8 @@ function view(row: Row): Collection {
     metadata: row.metadata,
     createdAtMs: row.created_at.getTime(),
     lastActiveAtMs: row.last_active_at.getTime(),
+    expiresDays: row.expires_days,
+    expiredAtMs: row.expired_at?.getTime() ?? null,
     files: {
       inProgress: row.in_progress,
       completed: row.completed,
