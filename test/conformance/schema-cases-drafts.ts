@@ -1,16 +1,8 @@
 /** Cases for keywords of identity, annotation and older drafts; the others are in `schema-cases.ts`, which joins both. */
-import type { SchemaCase } from './schema-cases.ts';
+import { at, inObject, type SchemaCase } from './schema-case.ts';
 
 const DRAFT_7 = 'http://json-schema.org/draft-07/schema#';
 const DRAFT_2019 = 'https://json-schema.org/draft/2019-09/schema';
-const at = (refused: string, keyword: string) => ({ refused, keyword });
-const inObject = (a: unknown, more: Record<string, unknown> = {}) => ({
-  type: 'object',
-  properties: { a },
-  required: ['a'],
-  additionalProperties: false,
-  ...more,
-});
 const enforced = (keyword: string, schema: Record<string, unknown>): SchemaCase => ({
   keyword,
   schema,

@@ -2,7 +2,8 @@
  * The matrix of keywords as it stands in docs/structured-output.md. To write it anew:
  * `node --conditions=tollgate-source test/conformance/write-schema-table.ts`
  */
-import { SCHEMA_CASES, type SchemaCase } from './schema-cases.ts';
+import type { SchemaCase } from './schema-case.ts';
+import { SCHEMA_CASES } from './schema-cases.ts';
 
 export const PAGE = new URL('../../docs/structured-output.md', import.meta.url);
 const START = '<!-- matrix:start -->';

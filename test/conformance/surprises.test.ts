@@ -280,6 +280,8 @@ test("20: a worker's other paths do not exist here", async () => {
     expect([path, await at(router.url)]).toEqual([path, 404]);
     expect([path, await at(worker.url)]).not.toEqual([path, 404]);
   }
+  for (const path of ['/openapi.json', '/scale_elastic_ep', '/v1/chat/completions/derender', '/tokenize', '/metrics'])
+    expect([path, (await fetch(router.url + path)).status]).toEqual([path, 404]);
 });
 
 test('21: no browser of a stranger is told that it may read answers', async () => {
@@ -288,7 +290,9 @@ test('21: no browser of a stranger is told that it may read answers', async () =
   expect((await preflightAt(worker.url)).headers.get('access-control-allow-origin')).toBe('*');
   const preflight = await preflightAt(router.url);
   const answer = await chat({}, { origin: 'https://elsewhere.example' });
-  for (const { headers } of [preflight, answer]) expect(headers.get('access-control-allow-origin')).toBeNull();
+  for (const { headers } of [preflight, answer]) {
+    expect([headers.get('access-control-allow-origin'), headers.get('vary')]).toEqual([null, null]);
+  }
 });
 
 test('0.1: a document that a stop string cut does not end like a whole one', async () => {

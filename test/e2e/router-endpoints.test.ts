@@ -83,9 +83,20 @@ async function post(
   return { status: response.status, headers: response.headers, text, json };
 }
 
+/** Nothing runs, and no record of what ran is still to come: one that went to a spool first reaches the outbox later. */
+async function settled() {
+  for (const each of [router, sglangRouter]) {
+    await eventuallyQuiet(each);
+    await eventually('all records are confirmed', async () => {
+      await around.drain();
+      return each.counters().unconfirmed === 0;
+    });
+  }
+}
+
 /** Records of what `run` did, and what the worker counted meanwhile. */
 async function metered(run: () => Promise<unknown>, to = router, worker = vllm) {
-  await around.drain();
+  await settled();
   const { promptTokens, completionTokens } = worker.totals;
   await run();
   await eventuallyQuiet(to);

@@ -35,6 +35,7 @@ import { endRecording, type Repeats } from './repeats/repeats.ts';
 import { mayExplain } from './route-explain.ts';
 import type { Settlement } from './settlement/settle.ts';
 import type { Tracing } from './tracing/tracing.ts';
+import { withoutMediaMarks } from './upstream/media-marks.ts';
 
 /** One HTTP exchange, as far as the pipeline needs to know. */
 export interface Exchange {
@@ -129,7 +130,7 @@ export function validate(
 /** Nothing is charged before this: the bounds of the hold, the form of the answer, a worker that has the endpoint. */
 export async function measure(ctx: RequestContext, endpoint: Endpoint, parts: MeasureParts): Promise<EndpointSize> {
   const request = ctx.request!;
-  ctx.text = endpoint.text(request);
+  ctx.text = withoutMediaMarks(endpoint.text(request));
   checkFits(request, ctx.model!, ctx.profile);
   if (asksForForm(request)) ctx.form = await parts.form(ctx, request);
   if (parts.lacks(request.model, endpoint)) throw new AppError('endpoint_not_supported', { param: 'model' });

@@ -136,6 +136,9 @@ describe.each(ENGINES)('%s', (engine) => {
       model: MODEL,
       choices: [{ message: { role: 'assistant', content: expect.any(String) } }],
     });
+    expect((await call({})).json.system_fingerprint).toEqual(
+      engine === 'SGLang look-alike' ? null : expect.any(String),
+    );
   });
 
   test('4.12 stream: true streams', async () => {

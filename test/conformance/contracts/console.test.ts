@@ -95,6 +95,34 @@ test('0.21 whoever signs in creates keys, sees them and manages them', async () 
   expect((await h.browser().get(`/api/keys?accountId=${accountId}`)).status).toBe(401);
 });
 
+test('1.23 nothing paid is 402 until topped up; a stream holds its estimate first and settles what it was given, also when it is left', async () => {
+  const made = (await h.post('/api/keys', { name: 'unpaid' })).body as { key: string; accountId: `acct_${string}` };
+  const asked = (more: Record<string, unknown>) => ask(made.key, {}, more);
+  await eventually('402', async () => (await asked({})) === 402);
+  const credit = { usd: 1, reason: 'topped up' };
+  expect((await h.post(`/api/accounts/${made.accountId}/credits`, credit)).status).toBeLessThan(300);
+  await eventually('the key works', async () => (await asked({})) === 200);
+
+  const leaving = new AbortController();
+  const response = await fetch(`${router.url}/dos-ai/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${made.key}` },
+    body: JSON.stringify(hello({ stream: true, max_tokens: 3_000, ignore_eos: true })),
+    signal: leaving.signal,
+  });
+  await response.body!.getReader().read();
+  const { lease } = await h.money.readLease(made.accountId);
+  expect(lease!.heldNusd).toBeGreaterThanOrEqual(3_000n * 400n);
+  const spentBefore = lease!.spentNusd;
+  leaving.abort();
+  const after = await eventually('it is settled', async () => {
+    const { lease: now } = await h.money.readLease(made.accountId);
+    return now?.heldNusd === 0n && now;
+  });
+  expect(after.spentNusd).toBeGreaterThan(spentBefore);
+  expect(after.spentNusd - spentBefore).toBeLessThan(lease!.heldNusd);
+});
+
 test('1.24 keys: named, shown once, as many as wanted, stored as digests, last use told, gone at once; money, limits, alerts, models', async () => {
   const { key, keyId } = await newKey({ name: 'server', capMonthUsd: '3' });
   for (let i = 0; i < 12; i++) await newKey({ name: `more ${i}` });

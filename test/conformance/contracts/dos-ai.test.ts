@@ -137,8 +137,7 @@ describe.each(ENGINES)('%s', (engine) => {
       call({ tools: [TOOL], tool_choice: 'required', max_tokens: 300, seed }),
     );
     const [choice] = json.choices;
-    // A forced call ends as the engine says it does; the calls are what counts.
-    expect(['tool_calls', 'stop']).toContain(choice.finish_reason);
+    expect(choice.finish_reason).toBe('tool_calls');
     expect(choice.message.content || null).toBeNull();
     const { tool_calls } = choice.message;
     const messages = [
@@ -153,15 +152,27 @@ describe.each(ENGINES)('%s', (engine) => {
     const { text } = await call({ tools: [TOOL], tool_choice: 'required', max_tokens: 200, stream: true });
     const pieces = chunksOf(text).flatMap((chunk) => chunk.choices[0]?.delta.tool_calls ?? []);
     expect(pieces.every((piece) => piece.index === 0)).toBe(true);
+    expect(pieces.length).toBeGreaterThan(2);
     const whole = pieces.map((piece) => piece.function?.arguments ?? '').join('');
     expect(JSON.parse(whole)).toHaveProperty('city');
   });
 
-  test('1.14 first the role, then content, at the end a finish reason', async () => {
-    const chunks = chunksOf((await call({ stream: true })).text);
-    expect(chunks[0].choices[0].delta.role).toBe('assistant');
-    const finishing = chunks.filter((chunk) => chunk.choices[0]?.finish_reason);
-    expect(finishing).toHaveLength(1);
+  test('1.14 first the role, then content, at the end an empty delta with the finish reason', async () => {
+    for (const max_tokens of [1, 12]) {
+      const choices = chunksOf((await call({ stream: true, max_tokens })).text).map((chunk) => chunk.choices[0]);
+      expect(choices[0].delta.role).toBe('assistant');
+      const last = choices.pop();
+      expect([last.delta, last.finish_reason]).toEqual([{}, expect.stringMatching(/^(stop|length)$/)]);
+      expect(choices.map(({ finish_reason }) => finish_reason)).toEqual(choices.map(() => null));
+      for (const { delta } of choices.slice(1)) expect(['', 'content']).toContain(Object.keys(delta).join());
+    }
+  });
+
+  test('1.14 of several answers too', async () => {
+    const choices = chunksOf((await call({ stream: true, n: 2 })).text).map((chunk) => chunk.choices[0]);
+    const ends = choices.filter(({ finish_reason }) => finish_reason !== null);
+    expect(ends.map(({ index }) => index).sort()).toEqual([0, 1]);
+    expect(ends.map(({ delta }) => delta)).toEqual([{}, {}]);
   });
 
   test('1.15 the final chunk has the finish reason and the usage, unasked', async () => {

@@ -1,6 +1,8 @@
 /** Lines 0.1 to 0.21: .txt (seed 000). */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { loadProfiles } from '@tollgate/router/contract/load-profiles';
+import { AppError } from '@tollgate/shared/domain/errors';
 import { counts } from '@tollgate/shared/testkit/counts';
 import { Ajv } from 'ajv';
 import { CATALOG_MODEL, MODEL } from '../../e2e/router-kit.ts';
@@ -243,7 +245,7 @@ describe.each(ENGINES)('%s', (engine) => {
     });
   });
 
-  test('0.18 statuses 400, 401, 402, 403, 404, 429, and the code of a bad key', async () => {
+  test('0.18 statuses 400, 401, 402, 403, 404, 429, 500, and the code of a bad key', async () => {
     expect((await call({ temperature: 9 })).status).toBe(400);
     const bad = await world.call('dottxt', ask(), { key: null });
     expect([bad.status, bad.json.error.code, bad.json.error.type]).toEqual([
@@ -260,6 +262,13 @@ describe.each(ENGINES)('%s', (engine) => {
     const slow = await world.paidKey({ limits });
     await call({}, slow.text);
     expect((await call({}, slow.text)).status).toBe(429);
+    for (const key of ['junk', (await world.paidKey({ expiresAtMs: 1 })).text]) {
+      const { status, json } = await call({}, key);
+      expect([status, json.error.code, json.error.type]).toEqual([401, 'invalid_api_key', 'authentication_error']);
+    }
+    // Nothing of ours fails on demand: the status is that of the profile.
+    const profile = loadProfiles({ docsBase: '' }).find(({ name }) => name === 'dottxt')!;
+    expect(profile.renderError(new AppError('internal_error')).status).toBe(500);
   });
 
   test('0.19 the body of an error has message, type, param and code', async () => {

@@ -454,13 +454,16 @@ export const REMARKS: Readonly<Record<string, string>> = {
   '0.13': '`max_tokens: 0` is ours.',
   '0.20': '`/responses` is 404 with words that point to chat completions.',
   '0.21': 'Console, metering and router together (`contracts/console.test.ts`), as 1.24 and 2.16.',
+  '1.1': 'deviation: keys begin with `tg_live_`.',
   '1.9': 'Where a schema leaves the strict subset, it is refused by pointer and keyword.',
   '1.16': 'Only when `stream_options.include_usage` is true; unasked, 1.15 holds.',
   '1.19':
     'deviation: an answer to a request that never reached admission (401, 400) has no limit headers, since reading them would cost Redis a call; a key without a limit has none to tell.',
   '1.20':
     'deviation: a bucket that refills evenly. 60 pass at once; after that one more each second, not 60 after a minute of silence.',
+  '1.14': 'A last token that an engine puts beside the finish reason is given before it.',
   '1.15': 'Usage is in the chunk with the finish reason, as the seed says.',
+  '1.23': 'Also with a real console and metering: 402 until credit is added.',
   '1.21': 'Plans are limits that an operator sets per key and account.',
   '1.24': 'Digests are HMAC-SHA-256 under a secret of the installation.',
   '1.25':
@@ -469,6 +472,7 @@ export const REMARKS: Readonly<Record<string, string>> = {
     'Grounded answers: docs/retrieval.md, test/retrieval. Refused by name where no retrieval service is connected.',
   '2.4': "deviation: vLLM takes four stop strings, so the fifth is refused in this contract's words.",
   '2.6': "Above the engine's range (2 and 1) the largest value it knows is sent.",
+  '2.9': 'At most 8, as everywhere: every answer is held and billed.',
   '2.11': 'Of sampling parameters that this contract does not have, none is looked at.',
   '2.14': 'Header names are ours: `X-User-Id`, `X-Project-Id`.',
   '2.16': 'Asked with a session; a key asks for its own at `/rag/v1/requests`.',
@@ -483,5 +487,6 @@ export const REMARKS: Readonly<Record<string, string>> = {
   '4.5': 'deviation: vLLM takes four stop strings.',
   '4.6': 'Ours: `max_completion_tokens` wins.',
   '4.7': '422 is ours. minimal and none switch thinking off, the rest on.',
+  '4.11': '`system_fingerprint` is null where the engine has none (SGLang).',
   '4.10': "The name stands before the text: `Insufficient Balance: ...`. The body is OpenAI's shape (ours).",
 };

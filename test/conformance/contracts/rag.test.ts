@@ -1,7 +1,7 @@
 /** Lines 2.1 to 2.17: seed 002, the gateway with users, projects and retrieval. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '@tollgate/shared/testkit/eventually';
-import { MODEL } from '../../e2e/router-kit.ts';
+import { type Answer, MODEL } from '../../e2e/router-kit.ts';
 import { ask, ENGINES, lastOf, startWorld, TOOL, type World, wholeAnswer } from './kit.ts';
 
 describe.each(ENGINES)('%s', (engine) => {
@@ -20,6 +20,11 @@ describe.each(ENGINES)('%s', (engine) => {
     expect(world.sent.length).toBe(before);
     return answer;
   };
+
+  const recordOf = ({ headers }: Answer) =>
+    eventually('the record', async () =>
+      (await world.around.records()).find(({ requestId }) => requestId === headers.get('x-request-id')),
+    );
 
   test('2.1 model is optional: absent and "" mean the default model', async () => {
     for (const model of [undefined, '', null]) expect((await call({ model })).json.model).toBe(MODEL);
@@ -40,8 +45,10 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('2.3 chat_id is text for the log and never reaches the worker', async () => {
-    expect((await call({ chat_id: 'chat-1' })).status).toBe(200);
+    const answer = await call({ chat_id: 'chat-1' });
+    expect(answer.status).toBe(200);
     expect(JSON.stringify(lastOf(world.sent))).not.toContain('chat-1');
+    expect((await recordOf(answer)).chatId).toBe('chat-1');
     await refused({ chat_id: 7 });
   });
 
@@ -87,7 +94,9 @@ describe.each(ENGINES)('%s', (engine) => {
     await refused({ max_completion_tokens: 0 });
   });
 
-  test('2.9 n is a positive whole number; penalties from -2 to 2', async () => {
+  test('2.9 n is a positive whole number; penalties from -2 to 2, 0 by default', async () => {
+    await call({});
+    expect(lastOf(world.sent)).toMatchObject({ presence_penalty: 0, frequency_penalty: 0 });
     for (const n of [0, -1, 1.5]) await refused({ n });
     expect((await call({ n: 2 })).json.choices).toHaveLength(2);
     await refused({ presence_penalty: 2.1 });
@@ -111,8 +120,10 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('2.13 user is accepted and does not reach the worker', async () => {
-    expect((await call({ user: 'end-user-7' })).status).toBe(200);
+    const answer = await call({ user: 'end-user-7' });
+    expect(answer.status).toBe(200);
     expect(JSON.stringify(lastOf(world.sent))).not.toContain('end-user-7');
+    expect((await recordOf(answer)).endUser).toBe('end-user-7');
   });
 
   test('2.14 a PAT stands alone; a service key names user and project', async () => {

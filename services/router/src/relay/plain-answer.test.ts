@@ -22,6 +22,7 @@ test('a good answer keeps what it says, loses what engines add, and brings its c
       prompt_tokens_details: { cached_tokens: 0 },
       completion_tokens_details: { reasoning_tokens: 0 },
     },
+    system_fingerprint: null,
   });
   expect(read.counts).toMatchObject({ promptTokens: 5, completionTokens: 3, cachedTokens: 0, final: true });
   expect(read.finishReasons).toEqual(['stop']);

@@ -66,6 +66,8 @@ export function readPlainAnswer(body: Buffer, { checks, shape, hasTools }: Plain
   drop(parsed, ANSWER_FIELDS);
   if (counts !== null) parsed.usage = openAiUsage(counts);
   if (parsed.service_tier === null) delete parsed.service_tier;
+  // SGLang has none; contracts list the field.
+  parsed.system_fingerprint ??= null;
   const text = Buffer.from(JSON.stringify(parsed)).toString('latin1');
   return { counts, finishReasons, guessedTokens, violation, body: text };
 }

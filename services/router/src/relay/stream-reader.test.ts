@@ -165,6 +165,26 @@ describe('a chat stream', () => {
     expect(whole('finish_chunk', cut)).toContain('"usage":{"prompt_tokens":31,"completion_tokens":3,');
   });
 
+  test('with its usage in the last chunk has that chunk empty, and what stood beside the finish reason before it', () => {
+    const chunks = [
+      chunk({ role: 'assistant', content: '' }, {}, usage(0)),
+      chunk({ content: 'schö' }, {}, usage(1)),
+      chunk({ content: 'n 🚀' }, { finish_reason: 'length', logprobs: { content: [{ token: 'n' }] } }, usage(2)),
+      closing(2, 0),
+      DONE,
+    ].join('');
+    const { bytes, reader } = read([Buffer.from(raw(chunks))], { usage: 'finish_chunk' });
+    const [, , text, end, done] = bytes.split('\n\n');
+    expect(JSON.parse(text!.slice(6)).choices).toEqual([
+      { index: 0, delta: { content: 'n 🚀' }, logprobs: { content: [{ token: 'n' }] }, finish_reason: null },
+    ]);
+    expect(JSON.parse(end!.slice(6))).toMatchObject({
+      choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: 'length' }],
+      usage: { prompt_tokens: 31, completion_tokens: 2 },
+    });
+    expect([done, reader.counts.completionTokens]).toEqual(['data: [DONE]', 2]);
+  });
+
   test('that lost its worker behind its finish chunk, and was never counted, makes no usage up', () => {
     const reader = new StreamReader({ ...base, usage: 'final' });
     reader.push(Buffer.from(chunk({ content: 'a' }) + chunk({}, { finish_reason: 'stop' })));

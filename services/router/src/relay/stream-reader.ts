@@ -13,6 +13,7 @@ import { AnswerCheck } from './answer-check.ts';
 import type { AnswerReader } from './answer-reader.ts';
 import { type ChunkShape, ChunkShaper } from './chunk-shape.ts';
 import { ChunkTemplate } from './chunk-template.ts';
+import { apartFromEnd } from './end-chunk.ts';
 import { type Continuation, joinCounts, rewriteResumed, sameCreated, type Transcript } from './resume.ts';
 import { dataOf, MAX_EVENT_BYTES, SseSplitter } from './sse-splitter.ts';
 import { finalCounts, openAiUsage, type TokenCounts } from './token-counts.ts';
@@ -240,9 +241,17 @@ export class StreamReader implements AnswerReader {
     const shaped = this.shaper.apply(text, ends, calls);
     if (ends) this.endChunk = shaped;
     if (counted !== null && !ends && !calls && whole === event) this.template?.learn(event, counted, shaped);
-    if (inFinish && ends && !this.finishReasons.includes(null)) this.ending = shaped;
+    if (inFinish && ends) this.takeEnd(shaped);
     else this.out += shaped;
     return true;
+  }
+
+  /** Where usage goes with the finish reason, that chunk carries nothing else, and the last of them waits for the usage. */
+  private takeEnd(shaped: string): void {
+    const [text, end] = apartFromEnd(shaped);
+    this.out += text;
+    if (this.finishReasons.includes(null)) this.out += end;
+    else this.ending = end;
   }
 
   /** The chunk with no choices and the whole usage: shown last, and only to who asked. */

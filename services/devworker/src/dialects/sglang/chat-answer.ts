@@ -4,26 +4,9 @@ import { createHermesReader, type HermesReader, parseFinishedCalls } from '../..
 import type { ChatPlainOptions, ChatStream, ChatStreamOptions } from '../dialect.ts';
 import { pythonJson } from '../vllm/errors.ts';
 import { contentLogprob } from '../vllm/logprobs.ts';
-import type { Counts } from '../vllm/usage.ts';
+import { matchedStop, usage } from './answer-parts.ts';
 
-/** Qwen3's end-of-turn token, which a natural end reports as what it matched. */
-const QWEN_IM_END = 151_645;
-
-function matchedStop(choice: ChoiceState): string | number | null {
-  if (choice.finish !== 'stop') return null;
-  return choice.stopReason ?? QWEN_IM_END;
-}
-
-function usage({ prompt, completion, cached, reasoning }: Counts): object {
-  return {
-    prompt_tokens: prompt,
-    total_tokens: prompt + completion,
-    completion_tokens: completion,
-    // Nothing cached is told as nothing, not as 0.
-    prompt_tokens_details: cached > 0 ? { cached_tokens: cached } : null,
-    reasoning_tokens: reasoning,
-  };
-}
+const stopOf = ({ finish, stopReason }: ChoiceState) => matchedStop(finish, stopReason);
 
 export function createChatStream(options: ChatStreamOptions): ChatStream {
   const { style, send, tokenizer } = options;
@@ -86,7 +69,7 @@ export function createChatStream(options: ChatStreamOptions): ChatStream {
       for (const choice of finished.sort((a, b) => a.index - b.index)) {
         const called = (readers[choice.index]?.started ?? 0) > 0;
         const finish = JSON.stringify(called ? 'tool_calls' : choice.finish === 'repetition' ? 'abort' : choice.finish);
-        chunk(choice.index, '{"reasoning_content":null}', 'null', finish, JSON.stringify(matchedStop(choice)));
+        chunk(choice.index, '{"reasoning_content":null}', 'null', finish, JSON.stringify(stopOf(choice)));
       }
       if (style.includeUsage) send(`${head()}],"usage":${JSON.stringify(usage(counts))}}\n\n`);
       send('data: [DONE]\n\n');
@@ -122,7 +105,7 @@ export function chatBody(options: ChatPlainOptions): string {
           : { content: shown.map((token, place) => contentLogprob(tokenizer, token, place + 1, top)) },
       finish_reason:
         called && choice.finish === 'stop' ? 'tool_calls' : choice.finish === 'repetition' ? 'abort' : choice.finish!,
-      matched_stop: matchedStop(choice),
+      matched_stop: stopOf(choice),
     };
   });
   return JSON.stringify({

@@ -3,16 +3,14 @@ import type { Constraint } from '../../grammar/constraint.ts';
 import type { ModelContext } from '../dialect.ts';
 import {
   type CompletionBodyOptions,
-  type CompletionCounts,
   type CompletionStream,
   type CompletionStreamOptions,
   type PreparedCompletion,
   prepareCompletion as prepareVllm,
 } from '../vllm/completions.ts';
 import { isObject } from '../vllm/pydantic.ts';
+import { matchedStop, usage } from './answer-parts.ts';
 import { badRequest, reworded } from './chat-request.ts';
-
-const QWEN_IM_END = 151_645;
 
 /** `json_schema` (a string), `regex` and `ebnf` at the top; applied from the first token. */
 function constraintOf(body: Record<string, unknown>): Constraint | undefined {
@@ -42,19 +40,6 @@ export function prepareCompletion(body: unknown, context: ModelContext): Prepare
   }
 }
 
-function usage({ prompt, completion, cached }: CompletionCounts): object {
-  return {
-    prompt_tokens: prompt,
-    total_tokens: prompt + completion,
-    completion_tokens: completion,
-    prompt_tokens_details: cached > 0 ? { cached_tokens: cached } : null,
-    reasoning_tokens: 0,
-  };
-}
-
-const matched = (finish: string | undefined, reason: string | number | null) =>
-  finish === 'stop' ? (reason ?? QWEN_IM_END) : null;
-
 export function createCompletionStream(options: CompletionStreamOptions): CompletionStream {
   const { style, send, jobs } = options;
   const started = new Set<number>();
@@ -70,12 +55,13 @@ export function createCompletionStream(options: CompletionStreamOptions): Comple
         text,
         logprobs: null,
         finish_reason: choice.finish ?? null,
-        matched_stop: matched(choice.finish, choice.stopReason),
+        matched_stop: matchedStop(choice.finish, choice.stopReason),
       };
       send(`data: ${JSON.stringify({ ...head(), choices: [part] })}\n\n`);
     },
     onEnd(counts) {
-      if (style.includeUsage) send(`data: ${JSON.stringify({ ...head(), choices: [], usage: usage(counts) })}\n\n`);
+      if (style.includeUsage)
+        send(`data: ${JSON.stringify({ ...head(), choices: [], usage: usage({ ...counts, reasoning: 0 }) })}\n\n`);
       send('data: [DONE]\n\n');
     },
   };
@@ -89,7 +75,7 @@ export function completionBody(options: CompletionBodyOptions): string {
       text: (style.echo ? options.jobs[promptIndex]!.promptText : '') + choice.content,
       logprobs: null,
       finish_reason: choice.finish!,
-      matched_stop: matched(choice.finish, choice.stopReason),
+      matched_stop: matchedStop(choice.finish, choice.stopReason),
     })),
   );
   return JSON.stringify({
@@ -98,7 +84,7 @@ export function completionBody(options: CompletionBodyOptions): string {
     created: options.createdS(),
     model: style.model,
     choices,
-    usage: usage(options.counts),
+    usage: usage({ ...options.counts, reasoning: 0 }),
     metadata: { weight_version: 'default' },
   });
 }

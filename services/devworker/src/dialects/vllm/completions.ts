@@ -19,6 +19,7 @@ import {
   readLogitBias,
 } from './sampling.ts';
 import { checkStructuredRaw, readConstraint } from './structured.ts';
+import { type TextCounts, textUsage } from './usage.ts';
 
 export interface CompletionStyle {
   model: string;
@@ -155,12 +156,6 @@ function textLogprobs(
   return result;
 }
 
-export interface CompletionCounts {
-  prompt: number;
-  completion: number;
-  cached: number;
-}
-
 export interface CompletionStreamOptions {
   id: string;
   createdS(): number;
@@ -173,7 +168,7 @@ export interface CompletionStreamOptions {
 
 export interface CompletionStream {
   onToken(promptIndex: number, choice: ChoiceState): void;
-  onEnd(counts: CompletionCounts): void;
+  onEnd(counts: TextCounts): void;
 }
 
 export function createCompletionStream(options: CompletionStreamOptions): CompletionStream {
@@ -222,7 +217,7 @@ export function createCompletionStream(options: CompletionStreamOptions): Comple
 export interface CompletionBodyOptions extends Omit<CompletionStreamOptions, 'send'> {
   /** Choices per prompt; empty for `max_tokens: 0`. */
   choices: readonly (readonly ChoiceState[])[];
-  counts: CompletionCounts;
+  counts: TextCounts;
 }
 
 export function completionBody(options: CompletionBodyOptions): string {
@@ -255,13 +250,7 @@ export function completionBody(options: CompletionBodyOptions): string {
     choices,
     service_tier: null,
     system_fingerprint: options.fingerprint,
-    usage: {
-      prompt_tokens: counts.prompt,
-      total_tokens: counts.prompt + counts.completion,
-      completion_tokens: counts.completion,
-      prompt_tokens_details: { cached_tokens: counts.cached, created_cache_tokens: null, multimodal_tokens: null },
-      completion_tokens_details: null,
-    },
+    usage: textUsage(counts),
     kv_transfer_params: null,
     ec_transfer_params: null,
     metrics: null,

@@ -2,7 +2,7 @@
 import type { ChoiceState } from '../../generation/choice.ts';
 import type { Job } from '../../generation/job.ts';
 import { DEFAULT_TEMPERATURE } from './sampling.ts';
-import type { Counts } from './usage.ts';
+import { type TextCounts, textUsage } from './usage.ts';
 
 /** Of generation_config.json; greedy decoding ignores them, and what has its default is left out. */
 const DEFAULT_TOP_P = 0.8;
@@ -63,7 +63,7 @@ export function rendered(id: string, model: string, body: Record<string, unknown
 export function tokensBody(
   head: { id: string; model: string; createdS: number },
   choices: readonly ChoiceState[],
-  counts: Counts,
+  counts: TextCounts,
 ): string {
   return JSON.stringify({
     request_id: head.id,
@@ -77,13 +77,7 @@ export function tokensBody(
       routed_experts: null,
       sampling_mask: null,
     })),
-    usage: {
-      prompt_tokens: counts.prompt,
-      total_tokens: counts.prompt + counts.completion,
-      completion_tokens: counts.completion,
-      prompt_tokens_details: { cached_tokens: counts.cached, created_cache_tokens: null, multimodal_tokens: null },
-      completion_tokens_details: null,
-    },
+    usage: textUsage(counts),
     prompt_logprobs: null,
     kv_transfer_params: null,
     ec_transfer_params: null,

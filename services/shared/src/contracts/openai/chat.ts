@@ -58,6 +58,7 @@ export interface WireCompletion {
   choices?: WireChoice[];
   usage?: WireUsage | null;
   service_tier?: string | null;
+  system_fingerprint?: string | null;
 }
 
 /** Error of a worker: vLLM nests it under `error`, SGLang's is flat; `code` is a number or a string. */
