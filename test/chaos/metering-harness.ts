@@ -44,7 +44,6 @@ export function testOptions(databaseUrl: string, redisUrl: string): MeteringOpti
     metricsListen: null,
     databaseUrl,
     redisUrl,
-    redisCluster: false,
     serviceToken: 'test-service-token',
     bucketCount: BUCKETS,
     poolMax: 4,

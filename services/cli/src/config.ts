@@ -108,6 +108,8 @@ export interface DevState {
 /** Addresses for the commands that look behind the console. Null where neither variable nor local start tells. */
 export interface BackendAddresses {
   redisUrl: string | null;
+  /** What routers give a command, where it is told here. */
+  redisDeadlineMs: number | undefined;
   databaseUrl: string | null;
   meteringUrl: string | null;
   serviceToken: string | null;
@@ -120,6 +122,7 @@ export function backendAddresses(cwd: string, env: Environment): BackendAddresse
   const dev = readHomeJson<DevFile>('dev.json', cwd, env);
   return {
     redisUrl: readSecret('REDIS_URL', env) || state?.redisUrl || null,
+    redisDeadlineMs: Number(env.TOLLGATE_REDIS_DEADLINE_MS) || undefined,
     databaseUrl: readSecret('DATABASE_URL', env) || state?.databaseUrl || null,
     meteringUrl: env.TOLLGATE_METERING_URL || state?.meteringUrl || null,
     serviceToken: readSecret('TOLLGATE_SERVICE_TOKEN', env) || state?.serviceToken || null,

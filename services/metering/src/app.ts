@@ -76,7 +76,6 @@ export interface MeteringOptions {
   metricsListen: ListenAddress | null;
   databaseUrl: string;
   redisUrl: string;
-  redisCluster: boolean;
   serviceToken: string;
   bucketCount: number;
   poolMax: number;
@@ -126,7 +125,6 @@ export function optionsOf(config: MeteringConfig): MeteringOptions {
     metricsListen: config.TOLLGATE_METERING_METRICS_LISTEN,
     databaseUrl: config.DATABASE_URL,
     redisUrl: config.REDIS_URL,
-    redisCluster: config.TOLLGATE_REDIS_CLUSTER,
     serviceToken: config.TOLLGATE_SERVICE_TOKEN,
     bucketCount: config.TOLLGATE_BUCKETS,
     poolMax: config.TOLLGATE_METERING_DB_CONNECTIONS,
@@ -215,7 +213,6 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
   const redis = createRedis({
     url: deps.redisUrl,
     name: 'tollgate-metering',
-    cluster: deps.redisCluster,
     onError: (error) => logger.debug({ err: error }, 'redis connection'),
   });
   lifecycle.defer('redis', () => redis.disconnect());

@@ -22,7 +22,6 @@ export const meteringShape = {
   TOLLGATE_METERING_METRICS_LISTEN: listenAddress().default({ host: '127.0.0.1', port: 9102 }),
   DATABASE_URL: secret(postgresUrl()),
   REDIS_URL: secret(redisUrl()),
-  TOLLGATE_REDIS_CLUSTER: flag().default(false),
   /** One Redis process at this address and no replica, ever: a new process proves the old one dead. */
   TOLLGATE_REDIS_STANDALONE: flag().default(false),
   /** Shared with the routers, for POST /ingest. */

@@ -24,7 +24,7 @@ export async function runChecks(context: Context, options: DoctorOptions): Promi
   const backend = context.backend();
   const groups = await Promise.all([
     [checkNode(process.versions.node)],
-    checkRedis(backend.redisUrl),
+    checkRedis(backend.redisUrl, backend.redisDeadlineMs),
     checkPostgres(backend.databaseUrl),
     checkReady('router', backend.routerUrl, 'set TOLLGATE_ROUTER_URL, or run npm start'),
     // Only those who run metering beside them know its address; its work shows in the other checks too.

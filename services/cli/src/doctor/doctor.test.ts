@@ -2,11 +2,12 @@ import { afterAll, expect, test } from '@jest/globals';
 import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
 import { isOlder } from './check.ts';
 import { checkNode } from './node.ts';
-import { checkRedis, judgeRedis, type RedisFacts } from './redis.ts';
+import { checkRedis, judgeMode, judgeRedis, type RedisFacts } from './redis.ts';
 
 const good: RedisFacts = {
   version: '8.2.2',
   isValkey: false,
+  isNode: false,
   maxmemoryPolicy: 'noeviction',
   appendonly: 'yes',
   replBacklogTtl: '0',
@@ -33,6 +34,8 @@ test('each Redis setting that loses money is a failed check with a fix', () => {
   expect(bad({ appendonly: 'no' })).toEqual(['redis appendonly']);
   expect(bad({ replBacklogTtl: '3600' })).toEqual(['redis repl-backlog-ttl']);
   expect(bad({ medianPingMs: 12 })).toEqual(['redis latency']);
+  // Routers that wait longer have room for more.
+  expect(judgeRedis({ ...good, medianPingMs: 12 }, 2_000).every(({ ok }) => ok)).toBe(true);
   expect(bad({ skewMs: -4_000 })).toEqual(['redis clock']);
   for (const check of judgeRedis({ ...good, maxmemoryPolicy: 'volatile-lru' }))
     if (!check.ok) expect(check.fix).toBeTruthy();
@@ -42,6 +45,11 @@ test('a managed server that hides its settings passes with a word', () => {
   const checks = judgeRedis({ ...good, maxmemoryPolicy: null, appendonly: null, replBacklogTtl: null });
   expect(checks.every((check) => check.ok)).toBe(true);
   expect(checks.filter((check) => check.detail.includes('not told'))).toHaveLength(3);
+});
+
+test('an address that names a cluster where there is none, or the other way round, is said with what to change', () => {
+  expect(judgeMode(true)).toMatchObject({ ok: false, fix: 'end REDIS_URL with ?cluster=true' });
+  expect(judgeMode(false)).toMatchObject({ ok: false, fix: expect.stringContaining('take ?cluster=true off') });
 });
 
 test('an old Node fails; one below the security floor passes with a note', () => {
@@ -58,6 +66,7 @@ test('a real Redis is asked and judged', async () => {
   const checks = await checkRedis(redis.url);
   expect(checks.filter((check) => !check.ok && check.name !== 'redis latency')).toEqual([]);
   expect(checks.map((check) => check.name)).toContain('redis repl-backlog-ttl');
+  expect(await checkRedis(`${redis.url}?cluster=true`)).toEqual([judgeMode(false)]);
   await redis.client.config('SET', 'maxmemory-policy', 'allkeys-lru');
   expect((await checkRedis(redis.url)).find((check) => check.name === 'redis maxmemory-policy')?.ok).toBe(false);
   await redis.kill9();

@@ -229,6 +229,19 @@ describe('a Redis that lost everything', () => {
     expect(await console_.redis.client.ttl(globalKeys.keysReady)).toBe(-1);
   });
 
+  test('one that was restarted or promoted without its last writes is told of a revocation again', async () => {
+    const { body: live } = await console_.post('/api/keys', {});
+    const { body: dead } = await console_.post('/api/keys', {});
+    const text = JSON.stringify(await recordOf(dead.key));
+    await console_.post(`/api/keys/${dead.keyId}/revoke`);
+    await console_.redis.client.set(globalKeys.key(digestOf(dead.key)), text);
+    await console_.redis.client.del(globalKeys.key(digestOf(live.key)));
+    const history = await console_.redis.client.getset(globalKeys.keysReady, 'history of the server before');
+    await eventually('its own history', async () => (await console_.redis.client.get(globalKeys.keysReady)) === history);
+    expect(await recordOf(dead.key)).toBeNull();
+    expect(await recordOf(live.key)).toMatchObject({ keyId: live.keyId });
+  });
+
   test('a revocation while Redis is away is 503, and done as soon as it is back', async () => {
     const { body } = await console_.post('/api/keys', {});
     await console_.redis.kill9();

@@ -5,7 +5,8 @@
  *
  * Crash windows: a process that dies after its commit and before its publication leaves an old record in Redis. The
  * next start publishes everything. A publication that failed (Redis away) makes `tick` publish everything as soon as Redis
- * answers; so does a missing `tg:keys-ready` (FLUSHALL, a new Redis).
+ * answers; so does a `tg:{keys}-ready` that is missing (FLUSHALL) or of another history (a restart, a failover: the last
+ * writes may be lost).
  */
 import type { Db } from '@tollgate/shared/db/client';
 import { WorkerDrainStore } from '@tollgate/shared/db/console-drains';

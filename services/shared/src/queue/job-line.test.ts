@@ -4,6 +4,7 @@ import { QUEUE_PREFIX } from '../redis/keys.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { eventually } from '../testkit/eventually.ts';
 import { startRedis, type TestRedis } from '../testkit/redis.ts';
+import { startRedisCluster } from '../testkit/redis-cluster.ts';
 import { type JobLine, type JobLineOptions, openJobLine } from './job-line.ts';
 import type { QueueDefinition } from './queues.ts';
 
@@ -24,7 +25,7 @@ let line: JobLine<Payload> | null = null;
 afterEach(async () => {
   await line?.stop();
   line = null;
-  await redis.stop();
+  await redis?.stop();
 });
 
 async function opened(more: Partial<JobLineOptions<Payload>> = {}) {
@@ -134,4 +135,32 @@ test('a job that fails is told', async () => {
   await line.add([job(3)]);
   await eventually('it is told', () => failures.length > 0);
   expect(failures).toEqual(['3 no']);
+});
+
+test('on a Redis Cluster jobs and schedules run, all of a queue on one node', async () => {
+  const cluster = await startRedisCluster(2, { password: 'secret' });
+  const ran: number[] = [];
+  let ready = 0;
+  const onCluster = openJobLine<Payload>({
+    definition,
+    redisUrl: cluster.url,
+    keyPrefix: QUEUE_PREFIX,
+    connectionName: 'test',
+    run: async ({ data }) => void ran.push(data.n),
+    concurrency: 1,
+    clock: systemClock,
+    onReady: () => ready++,
+    onError: () => {},
+  });
+  try {
+    await eventually('the cluster is there', () => ready === 1);
+    expect(await onCluster.add([job(1), job(2)])).toBe(true);
+    expect(await onCluster.schedule([{ id: 'tick', everyMs: 3_600_000, data: { n: 7 } }])).toBe(true);
+    await eventually('all ran', () => ran.length === 3);
+    const home = cluster.nodes[await cluster.nodeOf(`{${QUEUE_PREFIX}}`)]!;
+    expect(await home.client.zcard(`{${QUEUE_PREFIX}}:test:repeat`)).toBe(1);
+  } finally {
+    await onCluster.stop();
+    await cluster.stop();
+  }
 });

@@ -6,8 +6,9 @@
  * each time `onReady` says that Redis is there.
  */
 import { type Job, type JobsOptions, Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { Clock } from '../runtime/clock.ts';
+import { redisAddress } from '../runtime/redis-address.ts';
 import { jobOptions, type QueueDefinition } from './queues.ts';
 
 /** Redis may be lost in the middle of a call. */
@@ -59,16 +60,18 @@ export interface JobLine<Payload> {
 export function openJobLine<Payload>(options: JobLineOptions<Payload>): JobLine<Payload> {
   const { definition, redisUrl, keyPrefix, connectionName, clock, onError } = options;
   const defaults = jobOptions(definition);
+  // BullMQ's scripts touch several keys of a queue: in a cluster they must lie together.
+  const prefix = redisAddress(redisUrl).cluster ? `{${keyPrefix}}` : keyPrefix;
   const adding = connect(redisUrl, connectionName);
   const taking = connect(redisUrl, `${connectionName}-worker`);
   const cut = (): void => {
     for (const connection of [adding, taking]) connection.disconnect();
   };
   // BullMQ's own types would ask for the payload's name in each call; jobs are typed by `JobLine`.
-  const queue: Queue = new Queue(definition.name, { connection: adding, prefix: keyPrefix });
+  const queue: Queue = new Queue(definition.name, { connection: adding, prefix });
   const worker = new Worker<Payload>(definition.name, options.run, {
     connection: taking,
-    prefix: keyPrefix,
+    prefix,
     concurrency: options.concurrency,
     ...(options.lockMs === undefined ? {} : { lockDuration: options.lockMs, stalledInterval: options.lockMs }),
     ...(options.maxStalls === undefined ? {} : { maxStalledCount: options.maxStalls }),
@@ -130,13 +133,17 @@ export function openJobLine<Payload>(options: JobLineOptions<Payload>): JobLine<
 }
 
 /** BullMQ waits on its connections itself: no command may give up on its own. */
-function connect(url: string, name: string): Redis {
-  const client = new Redis(url, {
-    connectionName: name,
-    maxRetriesPerRequest: null,
-    disableClientInfo: true,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), LONGEST_RECONNECT_MS),
-  });
+function connect(url: string, name: string): Cluster | Redis {
+  const { url: server, cluster } = redisAddress(url);
+  const options = { connectionName: name, maxRetriesPerRequest: null, disableClientInfo: true };
+  const again = (times: number) => Math.min(50 * 2 ** Math.min(times, 6), LONGEST_RECONNECT_MS);
+  const client = cluster
+    ? new Cluster(cluster.nodes, {
+        ...cluster.options,
+        clusterRetryStrategy: again,
+        redisOptions: { ...options, ...cluster.redisOptions },
+      })
+    : new Redis(server, { ...options, retryStrategy: again });
   // Each loss is told by the service's own client already.
   client.on('error', () => {});
   return client;

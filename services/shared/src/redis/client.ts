@@ -1,6 +1,7 @@
 /** Connections to Redis as the product uses them, and the deadline and breaker around every command. */
 import { Cluster, type Command, Redis, type RedisOptions } from 'ioredis';
 import type { Clock } from '../runtime/clock.ts';
+import { redisAddress } from '../runtime/redis-address.ts';
 import { BREAKER_CLOSED, BREAKER_DEFAULTS, type BreakerConfig, type BreakerState, breakerStep } from './breaker.ts';
 
 export type RedisClient = Redis | Cluster;
@@ -9,11 +10,10 @@ export type RedisClient = Redis | Cluster;
 export const COMMAND_DEADLINE_MS = 50;
 
 export interface RedisClientOptions {
+  /** One server's, or a cluster's: `runtime/redis-address.ts`. */
   url: string;
   /** Shown by CLIENT LIST. */
   name: string;
-  /** The URL is one node of a Redis Cluster. */
-  cluster?: boolean;
   /** Connection errors; commands report their own. */
   onError?: (error: Error) => void;
 }
@@ -60,15 +60,18 @@ class GatheringRedis extends Redis {
 }
 
 /** A client for commands. It connects by itself, for ever; until it has, commands fail (`waitUntilReady`). */
-export function createRedis({ url, name, cluster = false, onError = () => {} }: RedisClientOptions): RedisClient {
+export function createRedis({ url, name, onError = () => {} }: RedisClientOptions): RedisClient {
+  const { url: server, cluster } = redisAddress(url);
+  const options = { ...COMMAND_OPTIONS, connectionName: name };
   const client = cluster
-    ? new Cluster([url], {
+    ? new Cluster(cluster.nodes, {
+        ...cluster.options,
         enableAutoPipelining: true,
         enableOfflineQueue: false,
         clusterRetryStrategy: COMMAND_OPTIONS.retryStrategy,
-        redisOptions: { ...COMMAND_OPTIONS, connectionName: name },
+        redisOptions: { ...options, ...cluster.redisOptions },
       })
-    : new GatheringRedis(url, { ...COMMAND_OPTIONS, connectionName: name });
+    : new GatheringRedis(server, options);
   client.on('error', onError);
   return client;
 }

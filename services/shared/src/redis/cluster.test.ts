@@ -1,34 +1,30 @@
 /** Redis Cluster refuses a script whose keys lie in several slots, and a client that asks the wrong node. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { systemClock } from '../runtime/clock.ts';
 import { eventually } from '../testkit/eventually.ts';
 import { reqId } from '../testkit/money.ts';
-import { startRedis, type TestRedis } from '../testkit/redis.ts';
+import { startRedisCluster, type TestCluster } from '../testkit/redis-cluster.ts';
 import { createRedis, type RedisClient, waitUntilReady } from './client.ts';
-import { bucketOf } from './keys.ts';
+import { ConsoleDirectory } from './console-directory.ts';
+import { FleetStore } from './fleet-store.ts';
+import { KeyStore } from './key-store.ts';
+import { bucketOf, channels, globalKeys } from './keys.ts';
 import { type MoneyClient, MoneyScripts } from './money-scripts.ts';
+import { Subscriber } from './subscriber.ts';
 
 const BUCKETS = 16;
 const NONE = { requestsPerMinute: null, tokensPerMinute: null, concurrency: null };
 
-let nodes: TestRedis[];
+let cluster: TestCluster;
 let client: RedisClient;
 beforeAll(async () => {
-  const args = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '15000'];
-  nodes = [await startRedis({ args }), await startRedis({ args })];
-  await nodes[0]!.client.cluster('ADDSLOTSRANGE', 0, 8191);
-  await nodes[1]!.client.cluster('ADDSLOTSRANGE', 8192, 16383);
-  await nodes[0]!.client.cluster('MEET', '127.0.0.1', nodes[1]!.port);
-  for (const node of nodes) {
-    await eventually('the cluster is whole', async () =>
-      String(await node.client.cluster('INFO')).includes('cluster_state:ok'),
-    );
-  }
-  client = createRedis({ url: nodes[0]!.url, name: 'test', cluster: true });
+  cluster = await startRedisCluster(2, { password: 'p@ss of all nodes' });
+  client = createRedis({ url: cluster.url, name: 'test' });
   await waitUntilReady(client);
-}, 60_000);
+}, 90_000);
 afterAll(async () => {
-  client.disconnect();
-  await Promise.all(nodes.map((node) => node.stop()));
+  client?.disconnect();
+  await cluster?.stop();
 });
 
 test('every money call works for accounts on every node: its keys are declared and lie together', async () => {
@@ -93,7 +89,7 @@ test('every money call works for accounts on every node: its keys are declared a
     expect((await money.peekLimits(record as never, 'm')).live).toEqual({ key: 0, account: 0, model: 0 });
   }
   expect(buckets.size).toBeGreaterThan(8);
-  const counts = await Promise.all(nodes.map((node) => node.client.dbsize()));
+  const counts = await Promise.all(cluster.nodes.map((node) => node.client.dbsize()));
   expect(Math.min(...counts)).toBeGreaterThan(0);
 });
 
@@ -101,4 +97,36 @@ test('parallel calls for accounts on both nodes are all answered', async () => {
   const money = new MoneyScripts(client as unknown as MoneyClient, BUCKETS);
   const reads = await Promise.all(Array.from({ length: 200 }, (_, i) => money.readLease(`acct_p${i}`)));
   expect(new Set(reads.map((read) => read.history)).size).toBe(2);
+});
+
+test('what the console publishes lies with its mark on one node; routers read it, and hear of changes at any node', async () => {
+  const directory = new ConsoleDirectory(client);
+  await directory.beginPublishing('n');
+  await directory.publishCatalog({ version: 1, models: [] });
+  await directory.publishDraining(['http://w1:8000']);
+  expect(await directory.finishPublishing('n')).toBe(true);
+  expect(await directory.isReady()).toBe(true);
+  // The union of ioredis's two classes has no overload that both share.
+  const plain = client as unknown as ConstructorParameters<typeof KeyStore>[0] &
+    ConstructorParameters<typeof FleetStore>[0];
+  expect(await new KeyStore(plain).read('d')).toEqual({ kind: 'unknown' });
+  expect(await new FleetStore(plain).draining()).toEqual(new Set(['http://w1:8000']));
+  const places = [globalKeys.key('d'), globalKeys.keysReady, globalKeys.catalog, globalKeys.draining];
+  expect(new Set(await Promise.all(places.map(cluster.nodeOf))).size).toBe(1);
+
+  const heard: string[] = [];
+  const subscriber = new Subscriber({
+    url: cluster.url,
+    name: 'test-push',
+    clock: systemClock,
+    handlers: { [channels.keyChanged]: (digest) => heard.push(digest) },
+  });
+  try {
+    await eventually('it listens', () => subscriber.up);
+    for (const [i, node] of cluster.nodes.entries()) await node.client.publish(channels.keyChanged, `from ${i}`);
+    await eventually('both were heard', () => heard.length === 2);
+    expect(heard.sort()).toEqual(['from 0', 'from 1']);
+  } finally {
+    subscriber.close();
+  }
 });

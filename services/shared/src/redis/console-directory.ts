@@ -8,6 +8,7 @@ import type { KeyRecord } from '../domain/key.ts';
 import type { RedisClient } from './client.ts';
 import { channels, globalKeys } from './keys.ts';
 import type { CallGuard } from './money-context.ts';
+import { type LuaScript, loadScript, runScript, type ScriptClient } from './script-loader.ts';
 
 /** A key as routers shall see it; `record: null` = it is gone (revoked) and must be refused. */
 export interface DirectoryEntry {
@@ -21,11 +22,17 @@ const PUBLISHING_TTL_S = 900;
 export class ConsoleDirectory {
   readonly #redis: RedisClient;
   readonly #guard: CallGuard;
+  readonly #scripts: Record<'begin' | 'end' | 'state', LuaScript>;
 
   /** `guard` puts its deadline around each batch of commands; it should be in seconds, not the hot path's. */
   constructor(redis: RedisClient, guard: CallGuard = (call) => call()) {
     this.#redis = redis;
     this.#guard = guard;
+    this.#scripts = {
+      begin: loadScript('publish_begin'),
+      end: loadScript('publish_end'),
+      state: loadScript('publish_state'),
+    };
   }
 
   /** Writes or removes the records, then tells routers. When it returns, no router has an older copy for more than 1 s. */
@@ -48,36 +55,35 @@ export class ConsoleDirectory {
     await this.#guard(() => this.#redis.publish(channels.catalogChanged, String(catalog.version)));
   }
 
-  /** Whether all key records and the catalogue have been published into this Redis since it was last emptied. */
+  /**
+   * Whether all key records and the catalogue have been published into this Redis since it was last emptied, restarted or
+   * promoted. After the last two a revocation may be lost, and the key that it took away be there again.
+   */
   async isReady(): Promise<boolean> {
-    const redis = this.#redis;
-    const found = await this.#guard(() =>
-      Promise.all([redis.exists(globalKeys.keysReady), redis.exists(globalKeys.catalog)]),
-    );
-    return found.every((count) => count === 1);
+    return this.#ask('state', [globalKeys.keysReady, globalKeys.catalog]);
   }
 
   /** Begins a publication of everything. A mark that is there stays: what it promises holds all the while. */
   async beginPublishing(nonce: string): Promise<void> {
-    await this.#guard(() => this.#redis.set(globalKeys.keysPublishing(nonce), '1', 'EX', PUBLISHING_TTL_S));
+    await this.#ask('begin', [globalKeys.keysPublishing(nonce)], [PUBLISHING_TTL_S]);
   }
 
   /**
-   * Marks this Redis as complete. False when it was emptied since `beginPublishing`: the note made there is gone, and so
-   * may be records that were written after it; the whole publication is to be repeated.
+   * Marks this Redis as complete. False when it was emptied, restarted or promoted since `beginPublishing`: records that
+   * were written after it may be gone; the whole publication is to be repeated.
    */
   async finishPublishing(nonce: string): Promise<boolean> {
-    try {
-      await this.#guard(() => this.#redis.rename(globalKeys.keysPublishing(nonce), globalKeys.keysReady));
-      await this.#guard(() => this.#redis.persist(globalKeys.keysReady));
-      return true;
-    } catch (error) {
-      if (error instanceof Error && error.message.includes('no such key')) return false;
-      throw error;
-    }
+    return this.#ask('end', [globalKeys.keysPublishing(nonce), globalKeys.keysReady]);
   }
 
-  /** Makes `tg:draining` exactly these URLs, in one step, and tells routers. */
+  /** Runs one of the publication's scripts; whether it answers 1. */
+  async #ask(name: 'begin' | 'end' | 'state', keys: readonly string[], args: readonly number[] = []): Promise<boolean> {
+    // Of the union of ioredis's two classes TypeScript cannot call overloaded commands.
+    const client = this.#redis as ScriptClient & RedisClient;
+    return Number(await this.#guard(() => runScript(client, this.#scripts[name], keys, args))) === 1;
+  }
+
+  /** Makes `tg:{keys}-draining` exactly these URLs, in one step, and tells routers. */
   async publishDraining(urls: readonly string[]): Promise<void> {
     const transaction = this.#redis.multi().del(globalKeys.draining);
     if (urls.length > 0) transaction.sadd(globalKeys.draining, ...urls);

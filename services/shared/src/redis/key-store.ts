@@ -10,7 +10,7 @@ interface KeyClient {
   exists(key: string): Promise<number>;
 }
 
-/** The router's side of `tg:key:*`; the console writes them (`console-directory.ts`). */
+/** The router's side of `tg:{keys}:*`; the console writes them (`console-directory.ts`). */
 export class KeyStore {
   readonly #client: KeyClient;
   readonly #guard: CallGuard;

@@ -54,20 +54,23 @@ export const scopeNames = (keyId: string, accountId: string, model: string): [st
   `${accountId}:${model}`,
 ];
 
-/** Names outside buckets: what the control plane publishes to routers. */
+/**
+ * Names outside buckets: what the control plane publishes to routers. Keys, catalogue and drains carry one hash tag with the
+ * mark that they are complete: the node of a cluster that lost them has lost the mark too, and all is published again.
+ */
 export const globalKeys = {
   /** String (JSON KeyRecord) by the key's HMAC digest. */
-  key: (digest: string) => `tg:key:${digest}`,
-  /** String: set when all key records have been published into this Redis; missing = unknown keys are 503, not 401. */
-  keysReady: 'tg:keys-ready',
-  /** String: becomes `keysReady` by RENAME at the end of a publication; gone if Redis was emptied meanwhile. Same slot. */
-  keysPublishing: (nonce: string) => `{tg:keys-ready}:${nonce}`,
+  key: (digest: string) => `tg:{keys}:${digest}`,
+  /** String: the history into which all was published; missing = unknown keys are 503, not 401. */
+  keysReady: 'tg:{keys}-ready',
+  /** String: the history in which a publication began. TTL. */
+  keysPublishing: (nonce: string) => `tg:{keys}-publishing:${nonce}`,
   /** String (JSON Catalog). */
-  catalog: 'tg:catalog',
+  catalog: 'tg:{keys}-catalog',
   /** Hash: routerId -> JSON {atMs, workers: [...]}: each router's view of the fleet. */
   fleet: 'tg:fleet',
   /** Set: worker URLs that an operator is draining. */
-  draining: 'tg:draining',
+  draining: 'tg:{keys}-draining',
   /** Hash: worker URL -> JSON registration {url, engine, models?, leaving?, atMs, ttlMs}; alive while atMs changes. */
   workers: 'tg:workers',
   /** Counter with TTL: attempts of one name (sign-in per e-mail digest and address). */

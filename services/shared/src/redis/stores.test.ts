@@ -106,3 +106,31 @@ test('a router shows its view of the fleet and takes it away', async () => {
   await fleet.removeView('r1');
   expect((await directory.fleet()).views.size).toBe(0);
 });
+
+test('a publication counts for the server and the history in which it began, and for nothing that came after it', async () => {
+  const server = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+  try {
+    const directory = new ConsoleDirectory(server.client);
+    const publish = async (nonce: string, meanwhile: () => Promise<unknown>) => {
+      await directory.beginPublishing(nonce);
+      await directory.publishCatalog({ version: 1, models: [] });
+      await meanwhile();
+      return directory.finishPublishing(nonce);
+    };
+    expect(await directory.isReady()).toBe(false);
+    expect(await publish('a', () => server.client.flushall())).toBe(false);
+    expect(await publish('b', () => server.restart())).toBe(false);
+    expect(await publish('c', async () => {})).toBe(true);
+    expect(await directory.isReady()).toBe(true);
+    expect(await directory.finishPublishing('c')).toBe(false);
+    // All data is there again, but nobody knows whether all of it is.
+    await server.restart();
+    expect(await server.client.exists(globalKeys.keysReady)).toBe(1);
+    expect(await directory.isReady()).toBe(false);
+    expect(await publish('d', async () => {})).toBe(true);
+    await server.client.del(globalKeys.catalog);
+    expect(await directory.isReady()).toBe(false);
+  } finally {
+    await server.stop();
+  }
+});

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Clock, Timer } from '../runtime/clock.ts';
+import { redisAddress } from '../runtime/redis-address.ts';
 import { withDeadline } from './client.ts';
 
 export interface SubscriberOptions {
@@ -27,7 +28,8 @@ export class Subscriber {
 
   constructor({ onState = () => {}, onError = () => {}, pingMs = 400, url, name, ...rest }: SubscriberOptions) {
     this.#options = { onState, onError, pingMs, ...rest };
-    this.#client = new Redis(url, {
+    // In a cluster every node passes on what any of them is told.
+    this.#client = new Redis(redisAddress(url).url, {
       connectionName: name,
       // We subscribe ourselves, to know when it has worked.
       autoResubscribe: false,

@@ -5,7 +5,7 @@ import type { PriceId } from '../../domain/ids.ts';
 import type { KeyRecord } from '../../domain/key.ts';
 import type { WorkerSnapshot } from '../../domain/worker.ts';
 
-/** `tg:catalog`: the `Catalog` with prices as decimal strings of nano-USD per 1,000,000 tokens. */
+/** `tg:{keys}-catalog`: the `Catalog` with prices as decimal strings of nano-USD per 1,000,000 tokens. */
 export function catalogToText(catalog: Catalog): string {
   return JSON.stringify(catalog, (_name, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }
@@ -37,7 +37,7 @@ export function catalogFromText(text: string): Catalog {
   return catalogSchema.parse(JSON.parse(text));
 }
 
-/** `tg:key:<digest>`: a `KeyRecord` as it is; it holds no bigint. */
+/** `tg:{keys}:<digest>`: a `KeyRecord` as it is; it holds no bigint. */
 export function keyRecordToText(record: KeyRecord): string {
   return JSON.stringify(record);
 }
