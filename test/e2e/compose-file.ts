@@ -17,6 +17,7 @@ export interface ComposeService {
   profiles?: string[];
   depends_on?: string[] | Record<string, { condition: string }>;
   healthcheck?: { test: string[] };
+  stop_grace_period?: string;
   read_only?: boolean;
   cap_drop?: string[];
   security_opt?: string[];
@@ -55,13 +56,13 @@ function walk(node: unknown, env: Env): unknown {
 }
 
 /** The file before interpolation. */
-export function rawCompose(): ComposeFile {
-  return parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as ComposeFile;
+export function rawCompose(path = 'docker-compose.yml'): ComposeFile {
+  return parse(readFileSync(join(root, path), 'utf8'), { merge: true }) as ComposeFile;
 }
 
 /** @throws {MissingVariable} for the first demanded variable that is not set. */
-export function loadCompose(env: Env): ComposeFile {
-  return walk(rawCompose(), env) as ComposeFile;
+export function loadCompose(env: Env, path?: string): ComposeFile {
+  return walk(rawCompose(path), env) as ComposeFile;
 }
 
 /** All variables that the file names, with whether it demands them. */

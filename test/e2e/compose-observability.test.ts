@@ -49,6 +49,19 @@ describe('what is watched exists', () => {
     expect(labels.filter((label) => !known.has(label))).toEqual([]);
   });
 
+  test.each(alerts)('$name is tested on what it looks at: it is not quiet for want of a series', (alert) => {
+    const of = (expr: string): string[] =>
+      namesIn(expr).metrics.flatMap((name) => {
+        const recording = recordings.find(({ record }) => record === name);
+        return recording ? of(recording.expr) : name;
+      });
+    const looked = of(alert.expr);
+    for (const { series } of [alert.fires, alert.quiet]) {
+      const given = Object.keys(series).map((text) => text.split('{')[0]!);
+      expect([given, given.some((name) => looked.includes(name))]).toEqual([given, true]);
+    }
+  });
+
   test('a name that nobody exports is found', () => {
     expect(namesIn('sum by (model) (rate(tollgate_nothing_total{code="500"}[5m])) > 1e9')).toEqual({
       metrics: ['tollgate_nothing_total'],

@@ -1,6 +1,7 @@
 /** `tollgate worker-sidecar` and `devworker --register` as processes, over a real Redis: who is announced, and until when. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
@@ -13,12 +14,19 @@ import { root } from './compose-file.ts';
 
 const PATIENCE_MS = 90_000;
 let redis: TestRedis;
+/** As the user whose rights `infra/docker/worker-compose.yml` names. */
+let workerUrl: string;
 let store: FleetStore;
 let children: ChildProcess[] = [];
 let workers: Devworker[] = [];
 
 beforeAll(async () => {
   redis = await startRedis();
+  const rules = /^# The Redis user needs no more than: (.*)$/m.exec(
+    readFileSync(join(root, 'infra/docker/worker-compose.yml'), 'utf8'),
+  )![1]!;
+  await redis.client.call('ACL', 'SETUSER', 'worker', ...rules.split(' '));
+  workerUrl = `redis://worker:PASSWORD@127.0.0.1:${redis.port}`;
   store = new FleetStore(redis.client);
 }, PATIENCE_MS);
 
@@ -33,7 +41,7 @@ afterAll(() => redis.stop());
 
 function start(entry: string, ...args: string[]): ChildProcess {
   const child = spawn(process.execPath, ['--conditions=tollgate-source', join(root, entry), ...args], {
-    env: childEnvironment({ REDIS_URL: redis.url, LOG_LEVEL: 'warn' }),
+    env: childEnvironment({ REDIS_URL: workerUrl, LOG_LEVEL: 'warn' }),
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   children.push(child);

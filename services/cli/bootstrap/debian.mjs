@@ -198,14 +198,19 @@ export function ensureChromium() {
 export const NGINX_HELP =
   'no nginx on PATH, and none could be fetched: the test of an installation behind it is skipped (Debian: sudo apt-get install nginx-light)';
 
-/** Makes sure that an nginx can be started, where there is one or the Debian archive is at hand. @returns {boolean} */
-export function ensureNginx() {
-  if (findNginx()) return true;
+/**
+ * Makes sure that an nginx can be started, where there is one or the Debian archive is at hand.
+ * @param {{ path?: string, root?: string, system?: string }} [where] as `findNginx` takes it
+ * @returns {boolean}
+ */
+export function ensureNginx(where = {}) {
+  if (findNginx(where)) return true;
   if (!hasDebianTools()) return false;
   // Unpacked also as root: installing the package would start a server on port 80.
   say('fetching nginx from the Debian archive into .tollgate/ for the tests (about 5 s)');
-  const program = join(debianRoot, 'usr', 'sbin', 'nginx');
+  const { root = debianRoot } = where;
+  const program = join(root, 'usr', 'sbin', 'nginx');
   const programs = () => (existsSync(program) ? [program] : []);
   // Since Debian 12 nginx-light is a name; the program lies in `nginx`.
-  return fetchUnpacked(['nginx-light', 'nginx'], programs) && findNginx() !== null;
+  return fetchUnpacked(['nginx-light', 'nginx'], programs, root) && findNginx(where) !== null;
 }

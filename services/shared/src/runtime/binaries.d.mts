@@ -18,7 +18,7 @@ export function libraryFolders(root?: string): string[];
 export function unpackedEnvironment(root?: string): Record<string, string>;
 export function findRedis(where?: { path?: string; root?: string }): FoundProgram | null;
 export function findChromium(where?: { path?: string; root?: string }): FoundProgram | null;
-export function findNginx(where?: { path?: string; root?: string }): FoundProgram | null;
+export function findNginx(where?: { path?: string; root?: string; system?: string }): FoundProgram | null;
 export function findPostgres(where?: { path?: string; root?: string; system?: string }): FoundFolder | null;
 export function dyingWithParent(
   program: string,

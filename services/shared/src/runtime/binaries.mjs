@@ -118,11 +118,14 @@ export function findChromium({ path = process.env.PATH ?? '', root = debianRoot 
 
 /**
  * An nginx, for the tests that put one in front of routers and for the bench.
- * @param {{ path?: string, root?: string }} [where]
+ * @param {{ path?: string, root?: string, system?: string }} [where]
  * @returns {{ program: string, env: Record<string, string>, origin: 'path' | 'unpacked' } | null}
  */
-export function findNginx({ path = process.env.PATH ?? '', root = debianRoot } = {}) {
-  const wide = [path, '/usr/sbin', '/usr/local/sbin', '/usr/local/bin', '/opt/homebrew/bin'].join(delimiter);
+export function findNginx({ path = process.env.PATH ?? '', root = debianRoot, system = '/' } = {}) {
+  const usual = ['usr/sbin', 'usr/local/sbin', 'usr/local/bin', 'opt/homebrew/bin'].map((folder) =>
+    join(system, folder),
+  );
+  const wide = [path, ...usual].join(delimiter);
   const program = onPath('nginx', wide);
   if (program) return { program, env: {}, origin: 'path' };
   const unpacked = join(root, 'usr', 'sbin', 'nginx');
