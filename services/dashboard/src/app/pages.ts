@@ -44,7 +44,12 @@ export const REFERENCE_PAGES: readonly PageLink[] = [
   { to: '/reference', title: 'API reference', icon: BookOpen, words: 'openapi docs swagger' },
 ];
 export const ORGANISATION_PAGES: readonly PageLink[] = [
-  { to: '/team', title: 'Team', icon: Users, words: 'members invitations roles projects organisation' },
+  {
+    to: '/team',
+    title: 'Team',
+    icon: Users,
+    words: 'members invitations roles projects organisation retention prompts',
+  },
   { to: '/webhooks', title: 'Webhooks', icon: Webhook, words: 'events alerts deliveries' },
   {
     to: '/security',

@@ -41,6 +41,8 @@ const open = [
   page('/register', () => import('../screens/sign-in/register.tsx')),
   page('/claim', () => import('../screens/sign-in/claim.tsx')),
   page('/invite', () => import('../screens/sign-in/invite.tsx')),
+  page('/forgot-password', () => import('../screens/sign-in/forgot-password.tsx')),
+  page('/reset-password', () => import('../screens/sign-in/reset-password.tsx')),
   page('/status', () => import('../screens/status/status.tsx')),
 ];
 

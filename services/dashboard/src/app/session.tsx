@@ -22,13 +22,16 @@ export type Permission =
   | 'keys:write'
   | 'projects:write'
   | 'playground:use'
+  | 'bodies:read'
   | 'topup:write'
   | 'organisation:write'
   | 'members:write'
   | 'webhooks:write'
   | 'audit:read';
 
-const DEVELOPER: readonly Permission[] = ['keys:write', 'projects:write', 'playground:use'];
+const DEVELOPER: readonly Permission[] = ['keys:write', 'projects:write', 'playground:use', 'bodies:read'];
+/** What those who run the installation may not for others: it takes a role in the organisation. */
+const MEMBERS_ONLY: readonly Permission[] = ['bodies:read'];
 const ADMIN: readonly Permission[] = [
   ...DEVELOPER,
   'topup:write',
@@ -70,7 +73,7 @@ export function SessionProvider({ me, none, children }: { me: Me; none: ReactNod
         remember('organisation', accountId);
         setChosen(accountId);
       },
-      may: (permission) => me.user.operator || granted.includes(permission),
+      may: (permission) => granted.includes(permission) || (me.user.operator && !MEMBERS_ONLY.includes(permission)),
       routerUrl: options?.routerUrl ?? '',
     };
   }, [me, organisation, options?.routerUrl]);

@@ -3,8 +3,10 @@
 export interface SnippetRequest {
   /** Base address that SDKs take, with `/v1`. */
   baseUrl: string;
-  /** Body of `POST /chat/completions`. */
+  /** Body of the request. */
   body: Readonly<Record<string, unknown>>;
+  /** Path below `baseUrl` (curl only); chat completions when absent. */
+  endpoint?: string;
 }
 
 export const LANGUAGES = ['curl', 'python', 'typescript'] as const;
@@ -41,11 +43,11 @@ const EXTRA = new Set(['rag_params']);
 const nodeVariable = (name: string) => `process.${'env'}.${name}`;
 
 /** The key is never part of a snippet: it is read from the environment. */
-export function snippet(language: Language, { baseUrl, body }: SnippetRequest): string {
+export function snippet(language: Language, { baseUrl, body, endpoint = '/chat/completions' }: SnippetRequest): string {
   const stream = body.stream === true;
   if (language === 'curl') {
     return [
-      `curl ${stream ? '-sN' : '-s'} ${baseUrl}/chat/completions \\`,
+      `curl ${stream ? '-sN' : '-s'} ${baseUrl}${endpoint} \\`,
       '  -H "Authorization: Bearer $TOLLGATE_KEY" -H "Content-Type: application/json" \\',
       `  -d ${shellQuote(JSON.stringify(body, null, 2))}`,
     ].join('\n');

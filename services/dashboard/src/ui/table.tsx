@@ -11,7 +11,7 @@ export interface Column<T> {
   from?: 'sm' | 'md' | 'lg';
 }
 
-interface TableProps<T> {
+export interface TableProps<T> {
   /** What a listener hears before the table. */
   caption: string;
   columns: readonly Column<T>[];

@@ -6,9 +6,11 @@ import type { FoundView } from '@tollgate/shared/contracts/console/platform';
 import { get } from '../../api/client.ts';
 import { dateOnly } from '../../lib/time.ts';
 import { Button } from '../../ui/button.tsx';
-import { Badge, Empty, ErrorNote, Loaded, PageBody, Skeleton } from '../../ui/parts.tsx';
+import { PagedTable } from '../../ui/paged-table.tsx';
+import { Badge, Empty, Loaded, PageBody } from '../../ui/parts.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
 import { masked } from '../keys/state.ts';
+import { People } from './people.tsx';
 
 export default function AccountsPage() {
   const { q } = useSearch({ from: '/signed-in/admin/accounts' });
@@ -77,26 +79,16 @@ function All() {
       get<Page<AccountView>>('/api/accounts', { limit: 50, cursor: pageParam }, signal),
     getNextPageParam: (page) => page.next,
   });
-  if (list.error) return <ErrorNote error={list.error} retry={() => void list.refetch()} />;
-  if (!list.data) return <Skeleton className="h-64" />;
   return (
-    <>
-      <Table
-        caption="Accounts, newest first"
-        columns={COLUMNS}
-        rows={list.data.pages.flatMap((page) => page.data)}
-        rowKey={(account) => account.accountId}
-        copyId={(account) => account.accountId}
-        empty={<Empty title="No accounts yet" />}
-      />
-      {list.hasNextPage ? (
-        <div className="text-center">
-          <Button pending={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            Show more
-          </Button>
-        </div>
-      ) : null}
-    </>
+    <PagedTable
+      list={list}
+      noun="account"
+      caption="Accounts, newest first"
+      columns={COLUMNS}
+      rowKey={(account) => account.accountId}
+      copyId={(account) => account.accountId}
+      empty={<Empty title="No accounts yet" />}
+    />
   );
 }
 
@@ -152,11 +144,7 @@ function Results({ q }: { q: string }) {
               : {request.status} {request.outcome}, {request.model}.
             </p>
           ) : null}
-          {users.length > 0 ? (
-            <p className="text-sm text-muted">
-              People: {users.map(({ name, email }) => `${name} (${email})`).join(', ')}
-            </p>
-          ) : null}
+          {users.length > 0 ? <People users={users} /> : null}
         </>
       )}
     </Loaded>

@@ -6,8 +6,9 @@ import { get } from '../../api/client.ts';
 import { count } from '../../lib/numbers.ts';
 import { dateTime } from '../../lib/time.ts';
 import { Button } from '../../ui/button.tsx';
-import { Empty, ErrorNote, PageBody, Skeleton } from '../../ui/parts.tsx';
-import { Table } from '../../ui/table.tsx';
+import { useCommitted } from '../../ui/committed.ts';
+import { PagedTable } from '../../ui/paged-table.tsx';
+import { Empty, ErrorNote, PageBody } from '../../ui/parts.tsx';
 
 export default function AuditPage() {
   const [action, setAction] = useState('');
@@ -46,53 +47,37 @@ export default function AuditPage() {
         aria-label="Filter by operation, or its first part"
         placeholder="keys, keys.revoke, credits …"
         className="field max-w-72"
-        defaultValue=""
-        onKeyDown={(event) => {
-          if (event.key === 'Enter') setAction(event.currentTarget.value.trim());
-        }}
-        onBlur={(event) => setAction(event.currentTarget.value.trim())}
+        {...useCommitted(action, setAction)}
       />
-      {list.error ? <ErrorNote error={list.error} retry={() => void list.refetch()} /> : null}
-      {list.isPending ? <Skeleton className="h-64" /> : null}
-      {list.data ? (
-        <Table
-          caption="Audit log, newest first"
-          rows={list.data.pages.flatMap((page) => page.data)}
-          rowKey={(line) => String(line.seq)}
-          copyId={(line) => line.hash}
-          empty={<Empty title="No line fits" />}
-          columns={[
-            {
-              id: 'at',
-              header: 'Time',
-              cell: (line) => <span className="num whitespace-nowrap">{dateTime(line.at)}</span>,
-            },
-            { id: 'who', header: 'Who', cell: (line) => line.actorName ?? line.actor },
-            { id: 'what', header: 'What', cell: (line) => <code>{line.action}</code> },
-            {
-              id: 'target',
-              header: 'On',
-              from: 'md',
-              cell: (line) => <code className="text-muted">{line.target ?? '–'}</code>,
-            },
-            {
-              id: 'detail',
-              header: 'Detail',
-              from: 'lg',
-              cell: (line) => (
-                <code className="block max-w-md text-muted break-all">{JSON.stringify(line.detail)}</code>
-              ),
-            },
-          ]}
-        />
-      ) : null}
-      {list.hasNextPage ? (
-        <div className="text-center">
-          <Button pending={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            Show older ones
-          </Button>
-        </div>
-      ) : null}
+      <PagedTable
+        list={list}
+        noun="line"
+        caption="Audit log, newest first"
+        rowKey={(line) => String(line.seq)}
+        copyId={(line) => line.hash}
+        empty={<Empty title="No line fits" />}
+        columns={[
+          {
+            id: 'at',
+            header: 'Time',
+            cell: (line) => <span className="num whitespace-nowrap">{dateTime(line.at)}</span>,
+          },
+          { id: 'who', header: 'Who', cell: (line) => line.actorName ?? line.actor },
+          { id: 'what', header: 'What', cell: (line) => <code>{line.action}</code> },
+          {
+            id: 'target',
+            header: 'On',
+            from: 'md',
+            cell: (line) => <code className="text-muted">{line.target ?? '–'}</code>,
+          },
+          {
+            id: 'detail',
+            header: 'Detail',
+            from: 'lg',
+            cell: (line) => <code className="block max-w-md text-muted break-all">{JSON.stringify(line.detail)}</code>,
+          },
+        ]}
+      />
     </PageBody>
   );
 }

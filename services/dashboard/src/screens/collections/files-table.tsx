@@ -10,11 +10,10 @@ import { useSession } from '../../app/session.tsx';
 import { bytes, count } from '../../lib/numbers.ts';
 import { queryText } from '../../lib/search.ts';
 import { relative } from '../../lib/time.ts';
-import { Button } from '../../ui/button.tsx';
 import { Confirm } from '../../ui/dialog.tsx';
 import { RowMenu } from '../../ui/menu.tsx';
-import { Badge, Bar, Empty, ErrorNote, messageOf, Skeleton } from '../../ui/parts.tsx';
-import { Table } from '../../ui/table.tsx';
+import { PagedTable } from '../../ui/paged-table.tsx';
+import { Badge, Bar, Empty, messageOf } from '../../ui/parts.tsx';
 import { toast } from '../../ui/toast.tsx';
 
 const PAGE_ROWS = 50;
@@ -38,77 +37,67 @@ export function FilesTable({ collectionId, project }: Props) {
     refetchInterval: ({ state }) =>
       state.data?.pages.some(({ data }) => data.some(({ status }) => status === 'in_progress')) ? 1_000 : false,
   });
-  const rows = list.data?.pages.flatMap((page) => page.data) ?? [];
   const now = Date.now();
   return (
     <section className="flex flex-col gap-3" aria-labelledby="files">
       <h2 id="files" className="text-lg font-semibold">
         Files
       </h2>
-      {list.error ? <ErrorNote error={list.error} retry={() => void list.refetch()} /> : null}
-      {list.isPending ? <Skeleton className="h-40" /> : null}
-      {list.data ? (
-        <Table
-          caption="Files of the collection"
-          rows={rows}
-          rowKey={(file) => file.fileId}
-          copyId={(file) => file.fileId}
-          empty={<Empty title="No files yet">Files appear here as soon as they are uploaded.</Empty>}
-          columns={[
-            {
-              id: 'name',
-              header: 'File',
-              cell: (file) => (
-                <>
-                  <span className="font-medium break-all">{file.filename}</span>
-                  {file.error ? <span className="block max-w-xl text-xs text-bad">{file.error.message}</span> : null}
-                </>
-              ),
-            },
-            { id: 'state', header: 'State', cell: (file) => <FileState file={file} /> },
-            {
-              id: 'chunks',
-              header: 'Passages',
-              numeric: true,
-              from: 'sm',
-              cell: (file) => (file.status === 'completed' ? count(file.chunks) : '–'),
-            },
-            { id: 'size', header: 'Stored', numeric: true, from: 'md', cell: (file) => bytes(file.usageBytes) },
-            {
-              id: 'at',
-              header: 'Added',
-              numeric: true,
-              from: 'sm',
-              cell: (file) => <span className="text-muted">{relative(file.createdAt, now)}</span>,
-            },
-            {
-              id: 'actions',
-              header: <span className="sr-only">Actions</span>,
-              numeric: true,
-              cell: (file) => (
-                <RowMenu
-                  label={`Actions for ${file.filename}`}
-                  actions={[
-                    {
-                      label: 'Delete',
-                      icon: <Trash2 size={15} aria-hidden="true" />,
-                      danger: true,
-                      onSelect: () => setRemoving(file),
-                    },
-                  ]}
-                />
-              ),
-            },
-          ]}
-        />
-      ) : null}
-      {list.hasNextPage ? (
-        <div className="text-center">
-          <Button pending={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            Show older ones
-          </Button>
-        </div>
-      ) : null}
+      <PagedTable
+        list={list}
+        noun="file"
+        skeleton="h-40"
+        caption="Files of the collection"
+        rowKey={(file) => file.fileId}
+        copyId={(file) => file.fileId}
+        empty={<Empty title="No files yet">Files appear here as soon as they are uploaded.</Empty>}
+        columns={[
+          {
+            id: 'name',
+            header: 'File',
+            cell: (file) => (
+              <>
+                <span className="font-medium break-all">{file.filename}</span>
+                {file.error ? <span className="block max-w-xl text-xs text-bad">{file.error.message}</span> : null}
+              </>
+            ),
+          },
+          { id: 'state', header: 'State', cell: (file) => <FileState file={file} /> },
+          {
+            id: 'chunks',
+            header: 'Passages',
+            numeric: true,
+            from: 'sm',
+            cell: (file) => (file.status === 'completed' ? count(file.chunks) : '–'),
+          },
+          { id: 'size', header: 'Stored', numeric: true, from: 'md', cell: (file) => bytes(file.usageBytes) },
+          {
+            id: 'at',
+            header: 'Added',
+            numeric: true,
+            from: 'sm',
+            cell: (file) => <span className="text-muted">{relative(file.createdAt, now)}</span>,
+          },
+          {
+            id: 'actions',
+            header: <span className="sr-only">Actions</span>,
+            numeric: true,
+            cell: (file) => (
+              <RowMenu
+                label={`Actions for ${file.filename}`}
+                actions={[
+                  {
+                    label: 'Delete',
+                    icon: <Trash2 size={15} aria-hidden="true" />,
+                    danger: true,
+                    onSelect: () => setRemoving(file),
+                  },
+                ]}
+              />
+            ),
+          },
+        ]}
+      />
       {removing ? <RemoveFile file={removing} path={path} project={project} onClose={() => setRemoving(null)} /> : null}
     </section>
   );

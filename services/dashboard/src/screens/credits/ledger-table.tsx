@@ -8,10 +8,10 @@ import { account } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { usdExact } from '../../lib/money.ts';
 import { dateTime } from '../../lib/time.ts';
-import { Button, buttonClass } from '../../ui/button.tsx';
+import { buttonClass } from '../../ui/button.tsx';
 import { Checkbox } from '../../ui/field.tsx';
-import { Empty, ErrorNote, Skeleton } from '../../ui/parts.tsx';
-import { Table } from '../../ui/table.tsx';
+import { PagedTable } from '../../ui/paged-table.tsx';
+import { Empty } from '../../ui/parts.tsx';
 import { effect, KIND_NAMES } from './ledger.ts';
 
 /** The ledger is the truth; the balance is its sum. */
@@ -26,7 +26,6 @@ export function Ledger() {
       get<Page<LedgerLine>>(`${account(accountId)}/ledger`, { view, limit: 25, cursor: pageParam }, signal),
     getNextPageParam: (page) => page.next,
   });
-  const rows = list.data?.pages.flatMap((page) => page.data) ?? [];
   return (
     <section className="flex flex-col gap-3" aria-labelledby="ledger">
       <header className="flex flex-wrap items-center justify-between gap-3">
@@ -44,59 +43,51 @@ export function Ledger() {
           </a>
         </div>
       </header>
-      {list.error ? <ErrorNote error={list.error} retry={() => void list.refetch()} /> : null}
-      {list.isPending ? <Skeleton className="h-40" /> : null}
-      {list.data ? (
-        <Table
-          caption="Ledger, newest first"
-          rows={rows}
-          rowKey={(line) => line.transactionId}
-          copyId={(line) => line.transactionId}
-          empty={<Empty title="Nothing yet">The first credit and the first charged request appear here.</Empty>}
-          columns={[
-            {
-              id: 'at',
-              header: 'Time',
-              cell: (line) => <span className="num whitespace-nowrap">{dateTime(line.createdAt)}</span>,
+      <PagedTable
+        list={list}
+        noun="entry"
+        nouns="entries"
+        skeleton="h-40"
+        caption="Ledger, newest first"
+        rowKey={(line) => line.transactionId}
+        copyId={(line) => line.transactionId}
+        empty={<Empty title="Nothing yet">The first credit and the first charged request appear here.</Empty>}
+        columns={[
+          {
+            id: 'at',
+            header: 'Time',
+            cell: (line) => <span className="num whitespace-nowrap">{dateTime(line.createdAt)}</span>,
+          },
+          {
+            id: 'kind',
+            header: 'What',
+            cell: (line) => (
+              <>
+                {KIND_NAMES[line.kind]}
+                {line.reason ? <span className="block text-xs text-muted">{line.reason}</span> : null}
+              </>
+            ),
+          },
+          {
+            id: 'id',
+            header: 'Transaction',
+            from: 'md',
+            cell: (line) => <code className="text-muted">{line.transactionId}</code>,
+          },
+          {
+            id: 'amount',
+            header: 'Amount',
+            numeric: true,
+            cell: (line) => {
+              const amount = effect(line);
+              if (amount === 0n) return <span className="text-muted">–</span>;
+              return (
+                <span className={amount > 0n ? 'text-ok' : ''}>{`${amount > 0n ? '+' : ''}${usdExact(amount)}`}</span>
+              );
             },
-            {
-              id: 'kind',
-              header: 'What',
-              cell: (line) => (
-                <>
-                  {KIND_NAMES[line.kind]}
-                  {line.reason ? <span className="block text-xs text-muted">{line.reason}</span> : null}
-                </>
-              ),
-            },
-            {
-              id: 'id',
-              header: 'Transaction',
-              from: 'md',
-              cell: (line) => <code className="text-muted">{line.transactionId}</code>,
-            },
-            {
-              id: 'amount',
-              header: 'Amount',
-              numeric: true,
-              cell: (line) => {
-                const amount = effect(line);
-                if (amount === 0n) return <span className="text-muted">–</span>;
-                return (
-                  <span className={amount > 0n ? 'text-ok' : ''}>{`${amount > 0n ? '+' : ''}${usdExact(amount)}`}</span>
-                );
-              },
-            },
-          ]}
-        />
-      ) : null}
-      {list.hasNextPage ? (
-        <div className="text-center">
-          <Button pending={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            Show older ones
-          </Button>
-        </div>
-      ) : null}
+          },
+        ]}
+      />
     </section>
   );
 }

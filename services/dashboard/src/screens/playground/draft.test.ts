@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { lintSchema } from '../../lib/json/schema-lint.ts';
-import { bodyOf, draftFromHash, draftToHash, EMPTY_DRAFT, PRESETS } from './draft.ts';
+import { bodyOf, draftFromHash, draftOfBody, draftToHash, EMPTY_DRAFT, PRESETS } from './draft.ts';
 
 describe('playground draft', () => {
   test('a shared address gives the same draft, whatever the alphabet', () => {
@@ -28,6 +28,24 @@ describe('playground draft', () => {
     const grounded = bodyOf({ ...EMPTY_DRAFT, model: 'm', collections: ['vs_1'], mode: 'text', topK: '' });
     expect(grounded.rag_params).toEqual({ vector_store_ids: ['vs_1'], mode: 'text' });
     expect(() => bodyOf({ ...EMPTY_DRAFT, structured: true, schema: '{' })).toThrow(SyntaxError);
+  });
+
+  test('a request that was sent becomes a draft that sends the same again; what has no place there becomes none', () => {
+    const draft = {
+      ...{ ...EMPTY_DRAFT, model: 'm', system: 's', temperature: '0.2', structured: true, collections: ['vs_1'] },
+      messages: [{ role: 'user' as const, content: 'hi' }],
+    };
+    const sent = bodyOf(draft);
+    expect(bodyOf(draftOfBody(sent)!)).toEqual(sent);
+    for (const messages of [
+      [],
+      [null],
+      [{ role: 'user', content: [{ type: 'text' }] }],
+      [{ role: 'tool', content: 'x' }],
+    ]) {
+      expect(draftOfBody({ model: 'm', messages })).toBeNull();
+    }
+    expect(draftOfBody({ model: 'm', input: 'x' })).toBeNull();
   });
 
   test('the schemas of the presets have no findings', () => {

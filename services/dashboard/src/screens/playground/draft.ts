@@ -131,6 +131,46 @@ export function bodyOf(draft: Draft): Record<string, unknown> {
   };
 }
 
+/**
+ * The draft of a request that was sent before, or null where the playground has no place for it: other endpoints,
+ * contents that are no text, tools. Fields it does not know are left out.
+ */
+export function draftOfBody(body: Readonly<Record<string, unknown>>): Draft | null {
+  if (typeof body.model !== 'string' || !Array.isArray(body.messages)) return null;
+  const system: string[] = [];
+  const messages: Message[] = [];
+  for (const message of body.messages as (Search | null)[]) {
+    const { role, content } = message ?? {};
+    if (typeof content !== 'string') return null;
+    if (role === 'system' || role === 'developer') system.push(content);
+    else if (role === 'user' || role === 'assistant') messages.push({ role, content });
+    else return null;
+  }
+  if (messages.length === 0) return null;
+  const most = body.max_completion_tokens ?? body.max_tokens;
+  const format = (body.response_format as { json_schema?: { schema?: unknown; strict?: unknown } } | null | undefined)
+    ?.json_schema;
+  return {
+    ...EMPTY_DRAFT,
+    model: body.model,
+    system: system.join('\n\n'),
+    messages,
+    temperature: typeof body.temperature === 'number' ? String(body.temperature) : '',
+    maxTokens: typeof most === 'number' ? String(most) : '',
+    ...(format?.schema
+      ? { structured: true, strict: format.strict === true, schema: JSON.stringify(format.schema, null, 2) }
+      : {}),
+    collections: collectionIds(
+      (body.rag_params as { vector_store_ids?: unknown } | null | undefined)?.vector_store_ids,
+    ),
+  };
+}
+
+const collectionIds = (list: unknown): string[] =>
+  (Array.isArray(list) ? list : [])
+    .filter((id): id is string => typeof id === 'string' && /^vs_\w{1,60}$/.test(id))
+    .slice(0, COLLECTIONS_MOST);
+
 /** A draft for the address after `#`: nothing of it reaches a server. */
 export function draftToHash(draft: Draft): string {
   const bytes = new TextEncoder().encode(JSON.stringify(draft));
@@ -158,9 +198,7 @@ export function draftFromHash(hash: string): Draft | null {
       schema: text('schema'),
       structured: found.structured === true,
       strict: found.strict !== false,
-      collections: (Array.isArray(found.collections) ? found.collections : [])
-        .filter((id): id is string => typeof id === 'string' && /^vs_\w{1,60}$/.test(id))
-        .slice(0, COLLECTIONS_MOST),
+      collections: collectionIds(found.collections),
       project: text('project'),
       mode: found.mode === 'vector' || found.mode === 'text' ? found.mode : 'hybrid',
       topK: text('topK'),

@@ -123,13 +123,19 @@ function Figures({ run, price }: { run: Run; price: PriceView | null }) {
       <dd className="num text-lg font-semibold">{value}</dd>
     </div>
   );
+  const passages = run.usage?.prompt_tokens_details?.grounding_tokens ?? 0;
   return (
     <dl className="grid grid-cols-2 gap-3 sm:grid-cols-4" data-figures>
       {figure('First token', duration(run.firstTokenMs))}
       {figure('Speed', speed)}
       {figure(
         'Tokens',
-        run.usage ? `${count(run.usage.prompt_tokens)} → ${count(tokens)}` : tokens === 0 ? '–' : count(tokens),
+        <>
+          {run.usage ? `${count(run.usage.prompt_tokens)} → ${count(tokens)}` : tokens === 0 ? '–' : count(tokens)}
+          {passages > 0 ? (
+            <span className="block text-xs font-normal text-muted">{count(passages)} from documents</span>
+          ) : null}
+        </>,
       )}
       {figure('Cost', costOf(run, price))}
     </dl>

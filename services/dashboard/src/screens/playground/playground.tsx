@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { Play, Share2, Square } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { modelsQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { lintSchema } from '../../lib/json/schema-lint.ts';
@@ -11,6 +11,7 @@ import { Empty, Loaded, PageBody } from '../../ui/parts.tsx';
 import { toast } from '../../ui/toast.tsx';
 import { Compose } from './compose.tsx';
 import { bodyOf, type Draft, draftFromHash, draftToHash, EMPTY_DRAFT } from './draft.ts';
+import { clearLeftDraft, leftDraft } from './handed-over.ts';
 import { Output } from './output.tsx';
 import type { PastedKey } from './pasted-keys.ts';
 import { useRun } from './run.ts';
@@ -21,9 +22,10 @@ export default function PlaygroundPage() {
   const { model: wanted, collection, project } = useSearch({ from: '/signed-in/playground' });
   const models = useQuery(modelsQuery);
   const [draft, setDraft] = useState<Draft>(() => ({
-    ...(draftFromHash(location.hash) ?? EMPTY_DRAFT),
+    ...(leftDraft() ?? draftFromHash(location.hash) ?? EMPTY_DRAFT),
     ...(collection ? { collections: [collection], project: project ?? '' } : {}),
   }));
+  useEffect(clearLeftDraft, []);
   const [key, setKey] = useState<PastedKey | null>(null);
   const { run, start, stop } = useRun(accountId);
   const set = (change: Partial<Draft>) => setDraft((old) => ({ ...old, ...change }));

@@ -5,7 +5,7 @@ import type { Explanation } from '../../lib/explanation.ts';
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
-  prompt_tokens_details?: { cached_tokens?: number } | null;
+  prompt_tokens_details?: { cached_tokens?: number; grounding_tokens?: number } | null;
 }
 
 /** A passage that the answer was given. */

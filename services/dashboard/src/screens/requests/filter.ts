@@ -1,6 +1,9 @@
 /** What the Requests page shows, held in its address. */
 import { compactSearch, listIn, numberIn, type Search, textIn, timeIn } from '../../lib/search.ts';
 
+/** The API takes clients' own names up to this length. */
+const LABEL_MOST = 256;
+
 export interface RequestsSearch {
   from?: string | undefined;
   to?: string | undefined;
@@ -12,7 +15,14 @@ export interface RequestsSearch {
   id?: string | undefined;
   minFirstTokenMs?: number | undefined;
   minDurationMs?: number | undefined;
+  chatId?: string | undefined;
+  endUser?: string | undefined;
+  userId?: string | undefined;
+  projectId?: string | undefined;
 }
+
+/** Whose requests and why: shown when asked for, or when one of them is set. */
+export const FURTHER_FILTERS = ['chatId', 'endUser', 'userId', 'projectId', 'code'] as const;
 
 export const requestsSearch = (search: Search): RequestsSearch =>
   compactSearch({
@@ -26,9 +36,14 @@ export const requestsSearch = (search: Search): RequestsSearch =>
     id: textIn(search, 'id', 60),
     minFirstTokenMs: numberIn(search, 'minFirstTokenMs', 1, 86_400_000),
     minDurationMs: numberIn(search, 'minDurationMs', 1, 86_400_000),
+    chatId: textIn(search, 'chatId', LABEL_MOST),
+    endUser: textIn(search, 'endUser', LABEL_MOST),
+    userId: textIn(search, 'userId', LABEL_MOST),
+    projectId: textIn(search, 'projectId', LABEL_MOST),
   });
 
-/** Query of the API; an id that cannot be one asks for nothing rather than for an error. */
+const CODE = /^[a-z_]{1,60}$/;
+/** Query of the API; what cannot be an id or a code asks for nothing rather than for an error. */
 export function apiQuery(search: RequestsSearch): Record<string, unknown> {
   const { id, model, keyId, outcome, status, code, ...rest } = search;
   return {
@@ -37,7 +52,7 @@ export function apiQuery(search: RequestsSearch): Record<string, unknown> {
     keyId: keyId?.join(','),
     outcome: outcome?.join(','),
     status: status?.join(','),
-    code: code?.join(','),
+    code: code?.filter((name) => CODE.test(name)).join(',') || undefined,
     idPrefix: id && /^req_[0-9A-Za-z]{0,40}$/.test(id) ? id : undefined,
   };
 }

@@ -7,11 +7,12 @@ import { useSession } from '../../app/session.tsx';
 import { errorPage, fixFor } from '../../lib/error-help.ts';
 import { usd, usdExact } from '../../lib/money.ts';
 import { count } from '../../lib/numbers.ts';
-import { snippet } from '../../lib/snippets.ts';
 import { dateTime, duration } from '../../lib/time.ts';
 import { ButtonLink } from '../../ui/button.tsx';
-import { CopyButton, CopyLine } from '../../ui/copy.tsx';
+import { CopyButton } from '../../ui/copy.tsx';
 import { Badge, Card, Facts, Loaded, PageBody } from '../../ui/parts.tsx';
+import { Body } from './body.tsx';
+import type { RequestsSearch } from './filter.ts';
 import { outcomeName, outcomeTone } from './outcome.ts';
 
 export default function RequestDetailPage() {
@@ -43,13 +44,7 @@ export default function RequestDetailPage() {
 }
 
 function Detail({ data }: { data: RequestDetail }) {
-  const { routerUrl } = useSession();
   const fix = fixFor(data.code);
-  const body = {
-    model: data.model,
-    messages: [{ role: 'user', content: '…' }],
-    ...(data.stream ? { stream: true } : {}),
-  };
   return (
     <>
       {data.code ? (
@@ -110,15 +105,17 @@ function Detail({ data }: { data: RequestDetail }) {
             ['Ended because', data.finishReason ?? '–'],
             ['Program', data.userAgent ?? '–'],
             ["Client's own id", data.clientRequestId ? <code key="i">{data.clientRequestId}</code> : '–'],
+            ['Project', data.projectId ? <Like key="p" search={{ projectId: data.projectId }} /> : '–'],
+            ['User', data.userId ? <Like key="u" search={{ userId: data.userId }} /> : '–'],
+            ['End user', data.endUser ? <Like key="eu" search={{ endUser: data.endUser }} /> : '–'],
+            ['Chat id', data.chatId ? <Like key="c" search={{ chatId: data.chatId }} /> : '–'],
           ]}
         />
       </Card>
       <Timeline data={data} />
       {data.cost ? <Cost cost={data.cost} data={data} /> : null}
-      <Card title="Ask it again">
-        <p className="mb-3 text-sm text-muted">Prompts and answers are never stored, so put your own text in.</p>
-        <CopyLine label="As curl" text={snippet('curl', { baseUrl: `${routerUrl}/v1`, body })} />
-      </Card>
+      {/* What was shown of one request is never on the page of another. */}
+      <Body key={data.requestId} data={data} />
       {data.worker ? (
         <Card title="For operators">
           <Facts
@@ -134,6 +131,13 @@ function Detail({ data }: { data: RequestDetail }) {
     </>
   );
 }
+
+/** A name that a client gave; leads to all requests with it. */
+const Like = ({ search }: { search: RequestsSearch }) => (
+  <Link to="/requests" search={search} className="link break-all">
+    {Object.values(search).join()}
+  </Link>
+);
 
 const PHASES: Record<string, [string, string]> = {
   queue: ['Waiting for a worker', 'bg-warn'],

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { TextField } from '../../ui/field.tsx';
 import { fieldError } from '../../ui/parts.tsx';
 
-export const PASSWORD_MIN = 12;
+const PASSWORD_MIN = 12;
 
 export interface NewPerson {
   name: string;
@@ -46,17 +46,31 @@ export function NewPersonFields({ person, set, error, askEmail = true }: Props) 
           onChange={(event) => set({ email: event.target.value })}
         />
       ) : null}
-      <TextField
-        label="Password"
-        type="password"
-        autoComplete="new-password"
-        required
-        minLength={PASSWORD_MIN}
-        hint={`At least ${PASSWORD_MIN} characters. A few words you remember are fine.`}
-        value={person.password}
-        error={fieldError(error, 'password')}
-        onChange={(event) => set({ password: event.target.value })}
-      />
+      <NewPassword value={person.password} error={error} onChange={(password) => set({ password })} />
     </>
+  );
+}
+
+interface PasswordProps {
+  /** `Password` when absent. */
+  label?: string;
+  value: string;
+  error: unknown;
+  onChange(password: string): void;
+}
+
+export function NewPassword({ label = 'Password', value, error, onChange }: PasswordProps) {
+  return (
+    <TextField
+      label={label}
+      type="password"
+      autoComplete="new-password"
+      required
+      minLength={PASSWORD_MIN}
+      hint={`At least ${PASSWORD_MIN} characters. A few words you remember are fine.`}
+      value={value}
+      error={fieldError(error, 'password')}
+      onChange={(event) => onChange(event.target.value)}
+    />
   );
 }

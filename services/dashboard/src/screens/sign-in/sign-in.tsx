@@ -12,10 +12,14 @@ import { ErrorNote } from '../../ui/parts.tsx';
 import { safePath, useSignedIn } from './flow.ts';
 import { SecondFactor } from './second-factor.tsx';
 
+/** Why a provider's answer signed nobody in, by the word that the console puts into the address. */
 const REASONS: Record<string, string> = {
-  invalid_credentials: 'The provider did not confirm who you are.',
-  endpoint_not_allowed: 'Nobody here has that e-mail. Ask for an invitation.',
-  rate_limit_exceeded: 'Too many tries. Wait a minute, then try again.',
+  provider: 'The provider did not confirm who you are. Try again.',
+  expired: 'That took too long, or began in another window. Try again.',
+  email_unverified: 'The provider does not vouch for your e-mail, so it cannot sign you in.',
+  invite_only: 'Nobody here has that e-mail. Ask a member of your organisation for an invitation.',
+  conflict: 'Somebody else here has that e-mail already.',
+  other_user: 'That was another person than the one who is signed in. Nothing was changed.',
 };
 
 export default function SignInPage() {
@@ -100,7 +104,10 @@ export default function SignInPage() {
           'New here? Ask a member of your organisation for an invitation.'
         )}
       </p>
-      <p className="mt-2 text-sm">
+      <p className="mt-2 flex flex-wrap gap-x-4 text-sm">
+        <Link to="/forgot-password" className="link">
+          Forgot your password?
+        </Link>
         <Link to="/status" className="link">
           Status of the models
         </Link>

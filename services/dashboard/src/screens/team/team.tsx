@@ -13,6 +13,7 @@ import { Badge, Card, ErrorNote, Loaded, messageOf, PageBody } from '../../ui/pa
 import { Table } from '../../ui/table.tsx';
 import { toast } from '../../ui/toast.tsx';
 import { Invite, ROLE_TEXT } from './invite.tsx';
+import { KeptBodies } from './kept-bodies.tsx';
 import { Projects } from './projects.tsx';
 
 export default function TeamPage() {
@@ -35,6 +36,7 @@ export default function TeamPage() {
       {may('members:write') ? <Invitations /> : null}
       <Projects />
       <OrganisationSettings key={accountId} />
+      <KeptBodies key={`kept ${accountId}`} />
     </PageBody>
   );
 }
