@@ -110,27 +110,21 @@ describe.each(ENGINES)('%s', (engine) => {
       const body = JSON.stringify(ask({ max_tokens: 40, ...more }));
       return fetch(`${router.url}/dmind/v1/chat/completions`, { method: 'POST', headers, body });
     };
-    const fault = (text: string) =>
-      fetch(`${world.worker.url}/devworker/faults`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ fault: text }),
-      });
 
     test('3.12 gets blank lines before its JSON, comments before its events', async () => {
-      await fault('slow;factor=120');
+      await world.fault('slow;factor=120');
       const times = '{ afterMs: 1, everyMs: 1, totalMs: 1800000 }';
       const plain = await (await waiting(times, {})).text();
       expect(plain).toMatch(/^\n+\{/);
       expect(JSON.parse(plain)).toMatchObject({ object: 'chat.completion' });
-      await fault('hang;at=headers;times=1');
+      await world.fault('hang;at=headers;times=1');
       const stream = await waiting('{ afterMs: 1, everyMs: 1, totalMs: 1500 }', { stream: true });
       expect(stream.status).toBe(200);
       expect(await stream.text()).toMatch(/^(: ping\n\n)+data: \{"error"/);
     }, 60_000);
 
     test('3.13 is let go at the end of the time, with an error', async () => {
-      await fault('hang;at=headers;times=1');
+      await world.fault('hang;at=headers;times=1');
       const answer = await waiting('{ afterMs: 1, everyMs: 1, totalMs: 600 }', {});
       const { error } = (await answer.json()) as { error: { message: string } };
       expect(error.message.length).toBeGreaterThan(0);

@@ -148,6 +148,55 @@ describe.each(ENGINES)('%s', (engine) => {
     expect((await call({ messages, tools: [TOOL] })).status).toBe(200);
   });
 
+  // What the model says is up to the look-alikes; real weights call once or never.
+  (engine === 'real vLLM' ? test.skip : test)(
+    '1.12 several calls in one message, whole and streamed by index, and the results of all of them',
+    async () => {
+      const cities = ['Oslo', 'Rome'];
+      const call_ = (city: string) =>
+        `<tool_call>\n{"name": "get_weather", "arguments": {"city": "${city}"}}\n</tool_call>`;
+      const words = encodeURIComponent(cities.map(call_).join('\n'));
+      const asked = async (stream: boolean) => {
+        await world.fault(`say;text=${words};times=1`);
+        return call({ tools: [TOOL], max_tokens: 400, stream });
+      };
+      const [{ finish_reason, message }] = (await asked(false)).json.choices;
+      expect([finish_reason, message.content]).toEqual(['tool_calls', null]);
+      const argumentsOf = (calls: { function: { arguments: string } }[]) =>
+        calls.map(({ function: fn }) => JSON.parse(fn.arguments).city);
+      expect(argumentsOf(message.tool_calls)).toEqual(cities);
+      expect(new Set(message.tool_calls.map(({ id }: { id: string }) => id)).size).toBe(2);
+
+      const streamed: { id: string; function: { name: string; arguments: string } }[] = [];
+      const chunks = chunksOf((await asked(true)).text);
+      for (const { index, ...part } of chunks.flatMap((chunk) => chunk.choices[0].delta.tool_calls ?? [])) {
+        const known = streamed[index];
+        if (known === undefined) {
+          expect(part).toEqual({
+            id: expect.any(String),
+            type: 'function',
+            function: { name: 'get_weather', arguments: '' },
+          });
+          streamed[index] = part;
+        } else {
+          expect(part).toEqual({ function: { arguments: expect.any(String) } });
+          known.function.arguments += part.function.arguments;
+        }
+      }
+      expect(argumentsOf(streamed)).toEqual(cities);
+      expect(chunks.at(-1).choices[0].finish_reason).toBe('tool_calls');
+
+      const results = message.tool_calls.map(({ id }: { id: string }) => ({
+        role: 'tool',
+        tool_call_id: id,
+        content: 'sunny',
+      }));
+      const messages = [{ role: 'user', content: 'hi' }, { role: 'assistant', ...message }, ...results];
+      expect((await call({ messages, tools: [TOOL] })).status).toBe(200);
+      expect(lastOf(world.sent).messages[1].tool_calls).toHaveLength(2);
+    },
+  );
+
   test('1.13 streamed tool calls come by index, arguments in pieces', async () => {
     const { text } = await call({ tools: [TOOL], tool_choice: 'required', max_tokens: 200, stream: true });
     const pieces = chunksOf(text).flatMap((chunk) => chunk.choices[0]?.delta.tool_calls ?? []);

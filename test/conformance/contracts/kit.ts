@@ -44,6 +44,8 @@ export interface World {
   sent: any[];
   call(contract: Contract, body: unknown, options?: CallOptions): Promise<Answer>;
   get(path: string, key?: string | null): Promise<Answer>;
+  /** Tells the look-alike to misbehave (devworker's `http/faults.ts`). */
+  fault(text: string): Promise<void>;
   /** A key with credit. */
   paidKey(change?: Partial<KeyRecord>): Promise<TestKey>;
   stop(): Promise<void>;
@@ -99,6 +101,14 @@ export async function startWorld(env: Record<string, string> = {}, engine: Engin
     async get(path, text = key.text) {
       const headers = text === null ? {} : { authorization: `Bearer ${text}` };
       return read(await fetch(router.url + path, { headers }));
+    },
+    async fault(text) {
+      const { status } = await fetch(`${worker.url}/devworker/faults`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ fault: text }),
+      });
+      if (status !== 200) throw new Error(`the worker does not know this fault: ${text}`);
     },
     async stop() {
       await around.stop();
