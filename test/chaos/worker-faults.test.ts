@@ -1,23 +1,10 @@
 /** Workers that hang, crawl or talk nonsense, and everything restarted in turn under load: no request fails. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { RunningRouter } from '@tollgate/router/app';
-import { childEnvironment } from '@tollgate/shared/testkit/config';
 import { counts, recordProof } from '@tollgate/shared/testkit/counts';
 import { eventually } from '@tollgate/shared/testkit/eventually';
-import { freePort } from '@tollgate/shared/testkit/ports';
-import {
-  BUCKETS,
-  chat,
-  eventuallyQuiet,
-  MODEL,
-  PEPPER,
-  type Surroundings,
-  startSurroundings,
-  type TestKey,
-} from '../e2e/router-kit.ts';
+import { startRouterProcess } from '../e2e/router-child-kit.ts';
+import { chat, eventuallyQuiet, MODEL, type Surroundings, startSurroundings, type TestKey } from '../e2e/router-kit.ts';
 import { type Heard, hear, startWorkerProcess, type WorkerProcess } from './worker-kit.ts';
 
 const WORKERS = 3;
@@ -201,7 +188,10 @@ describe('restarts in turn, under load', () => {
   test(
     'of two routers behind a balancer that looks at /readyz: no request fails, all are settled',
     async () => {
-      const routers = [await startRouterProcess(), await startRouterProcess()];
+      const urls = workers.map(({ url }) => url);
+      const patience = { TOLLGATE_DRAIN_DELAY_MS: '1000', TOLLGATE_STOP_GRACE_MS: '20000' };
+      const start = () => startRouterProcess(around, urls, patience);
+      const routers = await Promise.all([start(), start()]);
       const ready = new Set<string>();
       const looking = setInterval(() => {
         for (const { url } of routers) {
@@ -246,56 +236,3 @@ describe('restarts in turn, under load', () => {
     PATIENCE_MS,
   );
 });
-
-interface RouterProcess {
-  url: string;
-  start(): Promise<void>;
-  /** SIGTERM; its exit code. */
-  stop(): Promise<number | null>;
-}
-
-async function startRouterProcess(): Promise<RouterProcess> {
-  const port = await freePort();
-  const spool = around.folder();
-  const script = fileURLToPath(new URL('router-child.ts', import.meta.url));
-  let child: ChildProcess | null = null;
-  const router: RouterProcess = {
-    url: `http://127.0.0.1:${port}`,
-    async start() {
-      const started = spawn(process.execPath, ['--conditions=tollgate-source', script], {
-        env: childEnvironment({
-          NODE_OPTIONS: undefined,
-          REDIS_URL: around.redis.url,
-          TOLLGATE_KEY_PEPPER: PEPPER,
-          TOLLGATE_BUCKETS: String(BUCKETS),
-          TOLLGATE_WORKERS: workers.map(({ url }) => url).join(','),
-          TOLLGATE_ROUTER_LISTEN: `127.0.0.1:${port}`,
-          TOLLGATE_SPOOL_DIR: spool,
-          TOLLGATE_PROBE_MS: '100',
-          TOLLGATE_CONFIRM_MS: '50',
-          TOLLGATE_REDIS_DEADLINE_MS: '10000',
-          TOLLGATE_DRAIN_DELAY_MS: '1000',
-          TOLLGATE_STOP_GRACE_MS: '20000',
-          LOG_LEVEL: 'error',
-        }),
-        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      });
-      child = started;
-      await Promise.race([
-        once(started, 'message'),
-        once(started, 'exit').then(() => {
-          throw new Error('the router ended at once');
-        }),
-      ]);
-    },
-    async stop() {
-      if (child === null || child.exitCode !== null) return null;
-      const gone = once(child, 'exit');
-      child.kill('SIGTERM');
-      const [code] = (await gone) as [number | null];
-      return code;
-    },
-  };
-  await router.start();
-  return router;
-}

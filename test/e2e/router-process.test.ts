@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import { childEnvironment } from '@tollgate/shared/testkit/config';
 import { eventually } from '@tollgate/shared/testkit/eventually';
+import { startRouterProcess } from './router-child-kit.ts';
 import { chat, events, hello, type Surroundings, startSurroundings, type TestKey } from './router-kit.ts';
 
 let around: Surroundings;
@@ -124,6 +125,41 @@ describe('a stop', () => {
     expect(record).toMatchObject({ outcome: 'drained' });
     expect(record!.completionTokens).toBeGreaterThan(0);
     expect(record!.cachedTokens).toBe(record!.promptTokens);
+  }, 30_000);
+});
+
+describe('a signal', () => {
+  /** A metering that confirms; without it a stop waits for its records. */
+  let confirming: NodeJS.Timeout;
+  beforeAll(() => {
+    confirming = setInterval(() => void around.drain(), 20);
+  });
+  afterAll(() => clearInterval(confirming));
+
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s, though it comes three times at once, lets streams end whole and the process with 0',
+    async (name) => {
+      const router = await startRouterProcess(around, [worker.url], { TOLLGATE_STOP_GRACE_MS: '20000' });
+      await eventually('it is ready', async () => (await fetch(`${router.url}/readyz`)).ok);
+      const running = await stream(router.url, 120);
+      expect(running.status).toBe(200);
+      const reading = running.text();
+      for (let i = 0; i < 3; i++) router.signal(name);
+      expect((await reading).endsWith('data: [DONE]\n\n')).toBe(true);
+      expect(await router.exited()).toBe(0);
+    },
+    30_000,
+  );
+
+  test('that is repeated after more than a second ends the process at once, with 130', async () => {
+    const router = await startRouterProcess(around, [worker.url], { TOLLGATE_STOP_GRACE_MS: '600000' });
+    await eventually('it is ready', async () => (await fetch(`${router.url}/readyz`)).ok);
+    const running = await stream(router.url, 30_000);
+    const reading = running.text().catch(() => 'cut');
+    const impatient = setInterval(() => router.signal('SIGTERM'), 100);
+    expect(await router.exited()).toBe(130);
+    clearInterval(impatient);
+    expect(await reading).not.toContain('[DONE]');
   }, 30_000);
 });
 

@@ -25,8 +25,7 @@ export async function simulateBehindQueue({ workload, load, ...run }: QueueRun):
     fleet.send(sim, { lane: 'interactive', isWhole: false }, (end) => {
       onEnd?.();
       if (sim.noise) return;
-      const { ttftMs, totalMs, tokens, promptTokens, cachedTokens } = end;
-      tally.add({ ttftMs, totalMs, generatedTokens: tokens, promptTokens, cachedTokens, expectedHit: cachedTokens });
+      tally.add({ ...end, generatedTokens: end.tokens, expectedHit: end.cachedTokens });
     });
   });
   await fleet.run(durationMs, (ms) => fleet.open > 0 && ms <= durationMs + TAIL_MS);

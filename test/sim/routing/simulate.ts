@@ -123,8 +123,7 @@ export function simulate(options: RunOptions): RunResult {
         outputTokens: sim.outputTokens,
       },
       {
-        onToken(count) {
-          if (count !== 1) return;
+        onFirstToken() {
           book.firstToken(request.id, clock.nowMs());
           outbox.started(request.id, true, clock.nowMs());
           share(origin);
@@ -140,7 +139,7 @@ export function simulate(options: RunOptions): RunResult {
           const { cachedTokens, generatedTokens, totalMs } = seen;
           const ttftMs = seen.firstTokenMs ?? totalMs;
           const { promptTokens } = sim;
-          tally.add({ ttftMs, totalMs, generatedTokens, promptTokens, cachedTokens, expectedHit });
+          tally.add({ cameMs: sentMs, ttftMs, totalMs, generatedTokens, promptTokens, cachedTokens, expectedHit });
         },
       },
     );

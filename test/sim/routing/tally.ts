@@ -14,7 +14,11 @@ export interface RunResult {
 const SLO_TTFT_MS = 2_000;
 const SLO_TPOT_MS = 60;
 
+/** Requests of the beginning of a run are left out: empty caches and books are no policy's doing. */
+export const WARM_UP_MS = 30_000;
+
 export interface Finished {
+  cameMs: number;
   ttftMs: number;
   totalMs: number;
   generatedTokens: number;
@@ -32,7 +36,8 @@ export class Tally {
   private cachedTokens = 0;
   private errorShare = 0;
 
-  add({ ttftMs, totalMs, generatedTokens, promptTokens, cachedTokens, expectedHit }: Finished): void {
+  add({ cameMs, ttftMs, totalMs, generatedTokens, promptTokens, cachedTokens, expectedHit }: Finished): void {
+    if (cameMs < WARM_UP_MS) return;
     this.ttfts.push(ttftMs);
     this.totalMs += totalMs;
     const tokenMs = generatedTokens > 1 ? (totalMs - ttftMs) / (generatedTokens - 1) : 0;

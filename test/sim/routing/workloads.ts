@@ -70,11 +70,11 @@ export function azureSessions(
         const atMs = (row.atMs - originMs + Math.floor(k / rows.length) * lapMs) / rate;
         if (atMs > durationMs) break;
         stage.at(atMs, () => {
-          const back = sessions.length > 0 && stage.random.uniform() < backShare;
-          const session = back
-            ? sessions[Math.max(0, sessions.length - 1 - Math.floor(stage.random.exponential(among)))]!
-            : { text: new Text(fresh), id: `s${next++}` };
-          if (!back) sessions.push(session);
+          const back = stage.random.uniform() < backShare;
+          // One from before the run begins is new to it. (Were it the oldest one known, a single session would get all.)
+          const known = back ? sessions[sessions.length - 1 - Math.floor(stage.random.exponential(among))] : undefined;
+          const session = known ?? { text: new Text(fresh), id: `s${next++}` };
+          if (known === undefined) sessions.push(session);
           session.text.append(Math.max(64, row.promptTokens));
           sendTurn(stage, session.text, row.outputTokens, session.id, 'a');
           if (session.text.tokens > 60_000) sessions.splice(sessions.indexOf(session), 1);

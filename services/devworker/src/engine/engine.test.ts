@@ -215,3 +215,41 @@ test('the same arrivals give the same times', () => {
   }));
   expect(run(arrivals).seen).toEqual(run(arrivals).seen);
 });
+
+test('steps that are made up for together give the same times, tokens and blocks as one by one', () => {
+  const looks = fc.array(fc.integer({ min: 0, max: 6000 }), { maxLength: 5 });
+  fc.assert(
+    fc.property(
+      fc.array(arrival, { maxLength: 30 }),
+      looks,
+      fc.integer({ min: 30, max: 400 }),
+      (arrivals, looksAtMs, blocks) => {
+        const told = [true, false].map((isHeard) => {
+          const clock = virtualClock();
+          const engine = createEngine({ clock, kvTokens: blocks * 16, maxSequences: 12, maxBatchedTokens: 256 });
+          const heard: unknown[] = [];
+          for (const [i, { atMs, promptTokens, outputTokens, family, abortAtMs }] of arrivals.entries()) {
+            clock.schedule(atMs, () => {
+              const shared = Math.floor((promptTokens + outputTokens) / 16);
+              const blockHashes = Array.from({ length: shared }, (_, k) => `${k < 9 ? family : i}/${k}`);
+              const listener = {
+                onFirstToken: () => void heard.push([i, clock.nowMs()]),
+                onFinish: (reason: string, seen: Seen) => void heard.push([i, reason, seen, clock.nowMs()]),
+              };
+              const request = { promptTokens, outputTokens, blockHashes };
+              const id = engine.submit(request, isHeard ? { ...listener, onToken() {} } : listener);
+              if (abortAtMs !== undefined) clock.schedule(atMs + abortAtMs, () => void engine.abort(id));
+            });
+          }
+          for (const atMs of looksAtMs) {
+            clock.schedule(atMs, () => void heard.push(engine.stats(), engine.pendingPrefillTokens()));
+          }
+          clock.run();
+          return [heard, engine.stats()];
+        });
+        expect(told[1]).toEqual(told[0]);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});

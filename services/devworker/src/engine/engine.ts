@@ -9,88 +9,10 @@
  *   clock.run();
  */
 import { type BlockHash, createBlockPool } from './blocks.ts';
-import type { EngineClock } from './clock.ts';
-import { GPUS, type StepCost, stepMs } from './step-time.ts';
+import { GPUS, type StepLoad, stepMs } from './step-time.ts';
+import type { Engine, EngineFinish, EngineOptions, EngineRequest, Listener } from './types.ts';
 
-export interface EngineOptions {
-  clock: EngineClock;
-  /** Cost of a step. Default: H100. */
-  cost?: StepCost;
-  /** KV cache in tokens. Default: 430,000 (H100, BF16 KV). */
-  kvTokens?: number;
-  /** Tokens per block. Default 16. */
-  blockSize?: number;
-  /** Sequences in one batch at most. Default 256. */
-  maxSequences?: number;
-  /** Tokens computed in one step at most (chunked prefill). Default 8192. */
-  maxBatchedTokens?: number;
-  prefixCaching?: boolean;
-}
-
-export interface EngineRequest {
-  promptTokens: number;
-  /** Hashes of the prompt's full blocks, and if known of the blocks that its output will fill, in order. */
-  blockHashes?: readonly BlockHash[];
-  /** Tokens to generate; `onToken` may end it earlier. At least 1. */
-  outputTokens: number;
-  /** Lower runs sooner. Default 0. */
-  priority?: number;
-  /** Multiplies the time between this request's tokens (faults). Default 1. */
-  slowFactor?: number;
-}
-
-/** What the engine measured of one request, engine milliseconds since it was submitted. */
-export interface Seen {
-  cachedTokens: number;
-  /** Tokens of prompt blocks that this request put into the prefix cache. */
-  createdTokens: number;
-  generatedTokens: number;
-  queuedMs: number;
-  firstTokenMs: number | undefined;
-  totalMs: number;
-  preemptions: number;
-}
-
-export type EngineFinish = 'done' | 'abort';
-
-export interface Listener {
-  /** Called at the end of each step that gave this request its `count`-th token. True: this was the last one. */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a listener that never ends early returns nothing
-  onToken?(count: number): boolean | void;
-  /** Called once, after the last token or when aborted. */
-  onFinish?(reason: EngineFinish, seen: Seen): void;
-}
-
-export interface EngineStats {
-  running: number;
-  waiting: number;
-  /** Share of KV blocks in use, 0 to 1. */
-  kvUsage: number;
-  totalBlocks: number;
-  blockSize: number;
-  steps: number;
-  busyMs: number;
-  promptTokens: number;
-  cachedPromptTokens: number;
-  /** Prompt tokens looked up in the prefix cache. */
-  queriedTokens: number;
-  generatedTokens: number;
-  preemptions: number;
-  finished: number;
-  aborted: number;
-}
-
-export interface Engine {
-  /** Queues a request; answers its id. */
-  submit(request: EngineRequest, listener?: Listener): number;
-  /** Ends a request now: its blocks are free at once, its listener hears `abort`. False when it is not here. */
-  abort(id: number): boolean;
-  stats(): EngineStats;
-  /** Forgets cached blocks that no request uses. */
-  resetPrefixCache(): void;
-  /** Uncached prompt tokens still to be computed, waiting and running. */
-  pendingPrefillTokens(): number;
-}
+export type * from './types.ts';
 
 interface Sequence {
   id: number;
@@ -118,6 +40,20 @@ interface Sequence {
   ended: boolean;
 }
 
+/** Steps under way in which every sequence decodes one token and nothing else happens but at the end of the last. */
+interface Cruise {
+  /** When each of the steps ends. */
+  readonly ends: number[];
+  /** What each of them takes. */
+  readonly durations: number[];
+  /** Steps whose tokens are counted already. */
+  done: number;
+  cancel(): void;
+}
+
+/** One step more is not worth the planning. */
+const LEAST_CRUISE_STEPS = 3;
+const MOST_CRUISE_STEPS = 1024;
 const CATCH_UP_STEPS = 4;
 const NO_HASHES: readonly BlockHash[] = [];
 
@@ -135,6 +71,7 @@ export function createEngine(options: EngineOptions): Engine {
   const byId = new Map<number, Sequence>();
   let nextId = 1;
   let stepEndMs: number | undefined;
+  let cruise: Cruise | null = null;
   const totals = {
     steps: 0,
     busyMs: 0,
@@ -254,12 +191,8 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  /** Forms the next batch; its time, or undefined when there is nothing to do. */
-  function formBatch(): number | undefined {
-    const before = totals.preemptions;
-    const left = scheduleRunning(maxBatchedTokens);
-    if (totals.preemptions === before) admitWaiting(left);
-    if (running.length === 0) return undefined;
+  /** What the step that was just formed has to do. */
+  function loadOfBatch(): StepLoad {
     let decoding = 0;
     let contextTokens = 0;
     let prefillTokens = 0;
@@ -275,7 +208,7 @@ export function createEngine(options: EngineOptions): Engine {
         prefillPairs += chunk * (computed + chunk / 2);
       }
     }
-    return stepMs(cost, { decoding, contextTokens, prefillTokens, prefillPairs });
+    return { decoding, contextTokens, prefillTokens, prefillPairs };
   }
 
   function nameFullBlocks(sequence: Sequence): void {
@@ -306,7 +239,10 @@ export function createEngine(options: EngineOptions): Engine {
       sequence.generated++;
       sequence.target++;
       totals.generatedTokens++;
-      sequence.firstTokenMs ??= now;
+      if (sequence.firstTokenMs === undefined) {
+        sequence.firstTokenMs = now;
+        sequence.listener.onFirstToken?.();
+      }
       const slow = sequence.request.slowFactor;
       if (slow !== undefined && slow > 1) sequence.owed = Math.round(slow) - 1;
       const last = sequence.listener.onToken?.(sequence.generated) === true;
@@ -320,15 +256,81 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   function startStep(fromMs: number): void {
-    const durationMs = formBatch();
-    if (durationMs === undefined) {
+    const before = totals.preemptions;
+    const left = scheduleRunning(maxBatchedTokens);
+    const isCrowded = totals.preemptions > before;
+    if (!isCrowded) admitWaiting(left);
+    if (running.length === 0) {
       stepEndMs = undefined;
       return;
     }
+    const load = loadOfBatch();
+    const durationMs = stepMs(cost, load);
     totals.steps++;
     totals.busyMs += durationMs;
     stepEndMs = fromMs + durationMs;
-    clock.schedule(stepEndMs, onStepEnd);
+    const quiet = isCrowded || load.decoding < running.length ? 0 : quietSteps();
+    if (quiet < LEAST_CRUISE_STEPS) clock.schedule(stepEndMs, onStepEnd);
+    else cruise = planCruise(quiet, durationMs, load);
+  }
+
+  /** For so many steps from the one that was just formed on, every sequence decodes and no block changes hands before the last ends. */
+  function quietSteps(): number {
+    let steps = MOST_CRUISE_STEPS;
+    for (const { listener, request, hashes, generated, target, computed, chunk, named, nameless } of running) {
+      if (chunk !== 1 || target - computed !== 1 || listener.onToken !== undefined) return 0;
+      if (request.slowFactor !== undefined && request.slowFactor > 1) return 0;
+      // The step that ends it, that fills a named block, or that needs another block is the last.
+      steps = Math.min(steps, request.outputTokens - generated, (named + nameless) * blockSize - computed);
+      if (hashes.length > named) steps = Math.min(steps, (named + 1) * blockSize - computed);
+    }
+    return steps;
+  }
+
+  function planCruise(steps: number, firstMs: number, { decoding, contextTokens }: StepLoad): Cruise {
+    const durations = [firstMs];
+    const ends = [stepEndMs!];
+    for (let i = 1; i < steps; i++) {
+      const load = { decoding, contextTokens: contextTokens + i * decoding, prefillTokens: 0, prefillPairs: 0 };
+      durations.push(stepMs(cost, load));
+      ends.push(ends[i - 1]! + durations[i]!);
+    }
+    const cancel = clock.schedule(ends[steps - 1]!, () => {
+      advance(steps - 1);
+      onStepEnd();
+    });
+    return { ends, durations, done: 0, cancel };
+  }
+
+  /** Counts what the first `steps` steps of the cruise did; the next one is under way then. */
+  function advance(steps: number): void {
+    const { ends, durations, done } = cruise!;
+    const more = steps - done;
+    cruise!.done = steps;
+    stepEndMs = ends[steps]!;
+    if (steps === ends.length - 1) cruise = null;
+    if (more === 0) return;
+    for (const sequence of running) {
+      sequence.computed += more;
+      sequence.generated += more;
+      sequence.target += more;
+    }
+    totals.steps += more;
+    totals.generatedTokens += more * running.length;
+    for (let i = done + 1; i <= steps; i++) totals.busyMs += durations[i]!;
+  }
+
+  /** Counts what has been done by now. `ends`: something comes between, the step under way is the last of the cruise. */
+  function catchUp(ends: boolean): void {
+    if (cruise === null) return;
+    const { ends: times, cancel } = cruise;
+    let steps = cruise.done;
+    while (steps < times.length - 1 && times[steps]! <= clock.nowMs()) steps++;
+    advance(steps);
+    if (!ends && cruise !== null) return;
+    cancel();
+    cruise = null;
+    clock.schedule(stepEndMs!, onStepEnd);
   }
 
   let lateSteps = 0;
@@ -347,6 +349,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     submit(request, listener = {}) {
+      catchUp(true);
       const id = nextId++;
       const sequence: Sequence = {
         id,
@@ -381,22 +384,30 @@ export function createEngine(options: EngineOptions): Engine {
     abort(id) {
       const sequence = byId.get(id);
       if (!sequence) return false;
+      catchUp(true);
       const at = waiting.indexOf(sequence);
       if (at >= 0) waiting.splice(at, 1);
       end(sequence, 'abort');
       running = running.filter((other) => other !== sequence);
       return true;
     },
-    stats: () => ({
-      running: running.length,
-      waiting: waiting.length,
-      kvUsage: pool.used / pool.capacity,
-      totalBlocks: pool.capacity,
-      blockSize,
-      ...totals,
-    }),
-    resetPrefixCache: () => pool.clear(),
+    stats() {
+      catchUp(false);
+      return {
+        running: running.length,
+        waiting: waiting.length,
+        kvUsage: pool.used / pool.capacity,
+        totalBlocks: pool.capacity,
+        blockSize,
+        ...totals,
+      };
+    },
+    resetPrefixCache() {
+      catchUp(true);
+      pool.clear();
+    },
     pendingPrefillTokens() {
+      catchUp(false);
       let tokens = 0;
       for (const sequence of running) tokens += Math.max(0, sequence.target - sequence.computed - 1);
       for (const sequence of waiting) tokens += sequence.target;

@@ -80,6 +80,8 @@ export class Fleet {
   private readonly workers = new Map<string, Worker>();
   private readonly picker: Picker;
   private readonly probing = new Set<Worker>();
+  /** First probes of workers that were found while it runs. */
+  private readonly firstProbes = new Set<Promise<void>>();
   private readonly options: FleetOptions;
   private readonly pools: Pools;
   private readonly clock: Clock;
@@ -158,7 +160,9 @@ export class Fleet {
     const worker = new Worker(spec, book, this.options.breaker ?? DEFAULT_BREAKER, this.hooks, nowMs);
     this.workers.set(url, worker);
     this.metrics.workerUp(url, false);
-    if (this.timer !== null) void this.probe(worker, true);
+    if (this.timer === null) return;
+    const probe = this.probe(worker, true).finally(() => this.firstProbes.delete(probe));
+    this.firstProbes.add(probe);
   }
 
   private forgetIfIdle(worker: Worker): void {
@@ -179,11 +183,16 @@ export class Fleet {
     return this.picker.others;
   }
 
-  /** Probes once, then regularly until `stop`. */
+  /** Probes once, then regularly until `stop`. Who is found meanwhile is probed at once. */
   async start(): Promise<void> {
-    await this.probeAll();
     this.timer = this.clock.setInterval(() => void this.probeAll(), this.options.probeEveryMs);
     this.timer.unref();
+    await this.probeAll();
+  }
+
+  /** Resolves when everybody who has been found by now was asked once, whatever came of it. */
+  async examined(): Promise<void> {
+    await Promise.all(this.firstProbes);
   }
 
   stop(): void {
@@ -238,6 +247,18 @@ export class Fleet {
       if (soonest === null || ms < soonest) soonest = ms;
     }
     return soonest;
+  }
+
+  /** Milliseconds of computing what no worker holds of the prompt: at the one that holds most. */
+  coldMs(request: Placed): number {
+    const hits = this.picker.hitsByIndex(request);
+    let least = Number.POSITIVE_INFINITY;
+    for (const worker of this.workers.values()) {
+      if (!worker.isOpen || !worker.serves(request.model, request.need)) continue;
+      const uncached = request.promptTokens - hits[worker.book.index]!;
+      least = Math.min(least, prefillMs(worker.book.estimate, uncached, request.promptTokens));
+    }
+    return Number.isFinite(least) ? least : 0;
   }
 
   /**

@@ -107,6 +107,19 @@ describe('a fair queue', () => {
     expect(drain(queue, 2_000)).toEqual([again, old, usual, batch]);
   });
 
+  test('within its account, who yields lets those pass that come in that time, and nobody later', () => {
+    const queue = new FairQueue<Item>(PATIENCE_MS);
+    queue.push(item('a', { id: 1, sinceMs: 0, yieldsMs: 100 }));
+    queue.push(item('a', { id: 2, sinceMs: 99 }));
+    queue.push(item('a', { id: 3, sinceMs: 100 }));
+    queue.push(item('a', { id: 4, sinceMs: 50, yieldsMs: 60 }));
+    queue.push(item('b', { id: 5, sinceMs: 80 }));
+    const ids = drain(queue).map(({ id }) => id);
+    expect(ids.filter((id) => id !== 5)).toEqual([2, 1, 3, 4]);
+    // Another account's turn is what it was.
+    expect(ids.indexOf(5)).toBeLessThanOrEqual(1);
+  });
+
   test('a request that waits for a worker of its own holds up nobody', () => {
     const queue = new FairQueue<Item>(PATIENCE_MS);
     const held = item('a');

@@ -20,6 +20,8 @@ export interface Waiting {
   readonly lane: Lane;
   /** Monotonic. */
   readonly sinceMs: number;
+  /** Within its account it stands behind those that come so much later: it costs the workers more. */
+  readonly yieldsMs?: number;
 }
 
 /** Work of one token by kind, per token of uncached prompt (routing notes 6.6). */
@@ -78,7 +80,10 @@ export class FairQueue<T extends Waiting> {
 
   push(entry: T): void {
     const flow = this.flow(entry.account);
-    flow.lanes[RANK[entry.lane]].push(entry);
+    const lane = flow.lanes[RANK[entry.lane]];
+    let place = lane.length;
+    while (place > 0 && turnMs(lane[place - 1]!) > turnMs(entry)) place--;
+    lane.splice(place, 0, entry);
     flow.waiting++;
     this.count++;
     if (entry.lane === 'batch') this.batchCount++;
@@ -188,7 +193,7 @@ export class FairQueue<T extends Waiting> {
     const late = batch.filter((entry) => !patient(entry));
     return late.length === 0
       ? flow.lanes[1].slice()
-      : [...flow.lanes[1], ...late].sort((a, b) => a.sinceMs - b.sinceMs);
+      : [...flow.lanes[1], ...late].sort((a, b) => turnMs(a) - turnMs(b));
   }
 
   private flow(account: string): Flow<T> {
@@ -211,6 +216,11 @@ export class FairQueue<T extends Waiting> {
       if (flow.waiting === 0) this.flows.delete(account);
     }
   }
+}
+
+/** When its turn among those of its account has come. */
+function turnMs({ sinceMs, yieldsMs = 0 }: Waiting): number {
+  return sinceMs + yieldsMs;
 }
 
 /** Level accounts: whoever has waited longer. */

@@ -19,6 +19,8 @@ class Places {
   isIdle = true;
   heldIds = new Set<string>();
   readonly given: string[] = [];
+  /** By the letters of the request's id. */
+  readonly colds = new Map<string, number>();
 
   constructor(free: number) {
     this.free = free;
@@ -31,6 +33,10 @@ class Places {
     this.free--;
     this.given.push(request.id);
     return { kind: 'taken', ticket: { worker: request.id } as Ticket };
+  }
+
+  coldMs(request: Placed): number {
+    return this.colds.get(request.id.replace(/\d+$/, '')) ?? 0;
   }
 }
 
@@ -169,6 +175,20 @@ describe('the waiting room', () => {
     await clock.advance(5_000);
     room.check(clock.monotonicMs());
     expect((await seat.ticket).worker).toBe('a0');
+  });
+
+  test('a cold conversation lets warm ones of its account pass, for at most half of its time', async () => {
+    open(0);
+    places.colds.set('a', 500);
+    const cold = wait(room.seat(seeker('a', { deadlineMs: clock.monotonicMs() + 10_000 })));
+    places.colds.set('a', 1);
+    await clock.advance(4_900);
+    const warm = wait(room.seat(seeker('a')));
+    await clock.advance(101);
+    const late = wait(room.seat(seeker('a')));
+    await free(3);
+    await Promise.all([cold.ticket, warm.ticket, late.ticket]);
+    expect(places.given).toEqual(['a1', 'a0', 'a2']);
   });
 
   test('who may not wait is not held for a better worker', () => {

@@ -21,6 +21,20 @@ export interface RoomOptions {
   maxHoldMs: number;
 }
 
+/**
+ * Who lets whom pass, within one account: warm conversations go before cold ones while workers are full. A cold prompt
+ * evicts what the next turns of warm ones need; where more conversations are under way than the caches hold, serving the
+ * warm ones first is what keeps the caches worth something (docs/adr/0015).
+ */
+export interface YieldRule {
+  /** For each millisecond of prompt that has to be computed, a request lets those pass that come so much later. */
+  perColdMs: number;
+  /** At most, and never more than half of the time that it may wait. */
+  mostMs: number;
+}
+
+export const YIELD_RULE: Readonly<YieldRule> = { perColdMs: 32, mostMs: 20_000 };
+
 /** Why a request did not get through the line. */
 export type Rejection = 'full' | 'account_full' | 'deadline' | 'no_worker' | 'left';
 
@@ -34,6 +48,8 @@ export interface RoomMetrics {
 export interface RoomFleet {
   /** Takes a worker with room; `mayHold`: a full one may be worth waiting for. To `batch` only idle room is room. */
   offer(request: Placed, excluded: readonly string[], mayHold: boolean, claim: Claim): Offer;
+  /** Milliseconds of computing what no worker holds of the prompt: at the one that holds most. */
+  coldMs(request: Placed): number;
 }
 
 export interface Place {
@@ -97,15 +113,17 @@ export class WaitingRoom {
   private readonly fleet: RoomFleet;
   private readonly clock: Clock;
   private readonly metrics: RoomMetrics;
+  private readonly yields: YieldRule;
   private waiting = 0;
   private isWoken = false;
   private toldMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: RoomOptions, fleet: RoomFleet, clock: Clock, metrics: RoomMetrics) {
+  constructor(options: RoomOptions, fleet: RoomFleet, clock: Clock, metrics: RoomMetrics, yields = YIELD_RULE) {
     this.options = options;
     this.fleet = fleet;
     this.clock = clock;
     this.metrics = metrics;
+    this.yields = yields;
   }
 
   /** Requests that wait, over all models. */
@@ -198,7 +216,8 @@ export class WaitingRoom {
   private enter(line: Line, seeker: Seeker, nowMs: number): Seat {
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
     const { account, weight, work, lane } = seeker;
-    const entry: Entry = { account, weight, work, lane, sinceMs: nowMs, seeker, resolve, reject, toldMs: nowMs };
+    const times = { sinceMs: nowMs, toldMs: nowMs, yieldsMs: this.yieldsMs(seeker, nowMs) };
+    const entry: Entry = { account, weight, work, lane, ...times, seeker, resolve, reject };
     line.queue.push(entry);
     line.entries.add(entry);
     this.waiting++;
@@ -215,6 +234,12 @@ export class WaitingRoom {
         reject(error);
       },
     };
+  }
+
+  private yieldsMs({ request, lane, deadlineMs }: Seeker, nowMs: number): number {
+    if (lane === 'resumed') return 0;
+    const { perColdMs, mostMs } = this.yields;
+    return Math.min(mostMs, (deadlineMs - nowMs) / 2, perColdMs * this.fleet.coldMs(request));
   }
 
   private serveAll(): void {

@@ -176,6 +176,11 @@ export class Picker {
     return this.book.hitTokens(request)[worker.index] ?? 0;
   }
 
+  /** The same for each worker, by its index; valid until the next call. */
+  hitsByIndex(request: RoutingRequest): Uint32Array {
+    return this.book.hitTokens(request);
+  }
+
   get policyName(): string {
     return this.policy.name;
   }
