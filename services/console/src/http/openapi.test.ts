@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { VERSION } from '../app.ts';
@@ -79,4 +81,38 @@ describe('the OpenAPI document', () => {
     const names = routes.map((r) => r.operation);
     expect(new Set(names).size).toBe(names.length);
   });
+
+  test('the map in docs/console-api.md names every route and no other, and marks those that want a fresh proof', () => {
+    const documented = routesOf(
+      readFileSync(fileURLToPath(new URL('../../../../docs/console-api.md', import.meta.url)), 'utf8'),
+    );
+    const marked = routes.map((r) => `${r.method.toUpperCase()} ${r.path}${r.stepUp ? ' ⧗' : ''}`);
+    expect(documented.sort()).toEqual(marked.sort());
+  });
+
+  test('whatever makes a key or moves money wants a fresh proof', () => {
+    const sensitive = routes.filter(
+      ({ operation, audited }) =>
+        audited && /^(keys\.(create|patch|rotate)|me\.token_create|credits\.|topup\.|codes\.create)/.test(operation),
+    );
+    expect(sensitive.length).toBeGreaterThan(7);
+    expect(sensitive.filter(({ stepUp }) => !stepUp).map(({ operation }) => operation)).toEqual([]);
+  });
 });
+
+/** First cells of the tables; under the headings of collections and webhooks, paths are told below a base. */
+function routesOf(markdown: string): string[] {
+  const bases: Record<string, string[]> = {
+    Collections: ['/api/accounts/{id}/collections'],
+    Webhooks: ['/api/accounts/{id}/webhooks', '/api/webhooks'],
+  };
+  return markdown.split(/^## /m).flatMap((section) => {
+    const below = bases[/^\w+/.exec(section)?.[0] ?? ''] ?? [''];
+    const cells = [...section.matchAll(/^\| ((?:GET|POST|PATCH) [^|]*) \|/gm)].map(([, cell]) => cell!);
+    return cells.flatMap((cell) =>
+      [...cell.matchAll(/(GET|POST|PATCH) `{1,2} ?([^`?]*?) ?(?:\?[^`]*)?`{1,2}( ⧗)?/g)].flatMap(
+        ([, method, path, mark]) => below.map((base) => `${method} ${base}${path}${mark ?? ''}`),
+      ),
+    );
+  });
+}
