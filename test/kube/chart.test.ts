@@ -191,6 +191,15 @@ test('whatever scales by a metric scales by one that a service exports', async (
   }
 });
 
+test('every kind of object that the chart makes has a committed schema to be checked against', () => {
+  const kinds = new Set([...templates().values()].flatMap((text) => text.match(/^kind: (\w+)$/gm) ?? []));
+  const schemas = readdirSync(join(root, 'test/kube/schemas'));
+  const missing = [...kinds].filter(
+    (line) => !schemas.some((name) => name.startsWith(`${line.slice(6).toLowerCase()}-`)),
+  );
+  expect([kinds.size > 12, missing]).toEqual([true, []]);
+});
+
 describe('files of the chart', () => {
   test.each([...chartFiles()])(
     'helm/tollgate/files/%s is current (else run: node infra/observability/generate.ts)',

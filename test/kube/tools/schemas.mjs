@@ -21,6 +21,7 @@ const KINDS = new Map(
   Object.entries({
     ConfigMap: 'v1',
     Service: 'v1',
+    PersistentVolumeClaim: 'v1',
     ServiceAccount: 'v1',
     Role: 'v1',
     RoleBinding: 'v1',
