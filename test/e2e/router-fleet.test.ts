@@ -1,6 +1,7 @@
 /** What a router knows of its workers, tells the console, and does when an operator or a crash takes one away. */
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { type Devworker, type DevworkerOptions, startDevworker } from '@tollgate/devworker/app';
+import { FleetStore } from '@tollgate/shared/redis/fleet-store';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { freePort } from '@tollgate/shared/testkit/ports';
 import {
@@ -107,6 +108,22 @@ test(
     const router = await around.router([small.url], { TOLLGATE_PROBE_MS: '20' });
     await eventually('it is not used', async () => (await ask(router)) === 503, long);
     await router.stop();
+  },
+  PATIENCE_MS,
+);
+
+test(
+  'a router that is ready has examined who registered: its first request is answered',
+  async () => {
+    const registered = await another({ speed: 20 });
+    await new FleetStore(around.redis.client).register({
+      url: registered.url,
+      engine: 'vllm',
+      atMs: Date.now(),
+      ttlMs: 600_000,
+    });
+    for (let i = 0; i < 3; i++) expect(await ask(await around.router([]))).toBe(200);
+    await new FleetStore(around.redis.client).unregister(registered.url);
   },
   PATIENCE_MS,
 );

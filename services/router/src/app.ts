@@ -78,6 +78,8 @@ const FSYNC_MS = 100;
 const FIRST_BEAT_MS = 100;
 const WATCH_MS = 100;
 const POLL_FLEET_MS = 1_000;
+/** A router without its workers may serve other paths: it does not wait for a dead one, or a silent API server, for longer. */
+const LOOK_MS = 10_000;
 const CREDIT_POLL_MS = 100;
 const TOKENIZE_TIMEOUT_MS = 2_000;
 const GENERATIONS = new Set<string>([...ENDPOINT_NAMES, PASS_THROUGH]);
@@ -108,6 +110,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
 
   // Redis: commands with a deadline and a breaker, pushes on a connection of their own.
   let redisSeen = false;
+  let hasLooked = false;
   const onError = (error: Error) => logger.debug({ err: error }, 'redis connection');
   const redis = createRedis({ url: config.REDIS_URL, name: `router:${routerId}`, onError });
   lifecycle.defer('redis', () => redis.disconnect());
@@ -132,7 +135,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       [channels.catalogChanged]: () => void catalog.refresh(),
       [channels.fleetChanged]: () => {
         void readDraining();
-        discovery.hinted();
+        void discovery.hinted();
       },
       [channels.routers]: (text) => replicas?.received(text),
       [channels.answer]: (accountId) => answers.arrived(accountId),
@@ -288,6 +291,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     const reasons: string[] = [];
     if (!redisSeen) reasons.push('Redis was not seen yet');
     if (!catalog.isLoaded) reasons.push('no catalogue was published yet');
+    if (!hasLooked) reasons.push('workers are still being looked for');
     if (draining) reasons.push('shutting down');
     if (!spool.isWritable) reasons.push('the spool takes no records');
     return { ready: reasons.length === 0, reasons };
@@ -392,12 +396,12 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   voids.start();
   heartbeats.start();
   watch.start(WATCH_MS);
-  void waitUntilReady(redis, lifecycle.signal).then(
+  const redisCame = waitUntilReady(redis, lifecycle.signal).then(
     async () => {
       redisSeen = true;
       // Before it is ready a router knows who is drained.
       await readDraining();
-      discovery.hinted();
+      await discovery.hinted();
       await catalog.start();
       await shareFleet();
     },
@@ -411,8 +415,14 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   });
   replicas?.start();
   // Not awaited: an API server that does not answer must not keep a router from starting.
-  void discovery.start((workers) => fleet.setWorkers(workers));
+  const discovered = discovery.start((workers) => fleet.setWorkers(workers));
   await fleet.start();
+  // Balancers send requests to whoever is ready: before that it has examined those that are there, within reason.
+  void redisCame.then(async () => {
+    const looked = discovered.then(() => fleet.examined());
+    await Promise.race([looked, clock.sleep(LOOK_MS, lifecycle.signal).catch(() => {})]);
+    hasLooked = true;
+  });
 
   let metricsServer: MetricsServer | null = null;
   if (config.TOLLGATE_ROUTER_METRICS_LISTEN) {

@@ -61,9 +61,9 @@ export class Discovery {
     await Promise.all(this.sources.map((source) => source.start(tell)));
   }
 
-  /** Somebody published that workers registered or left. */
-  hinted(): void {
-    void this.redis?.read();
+  /** Somebody published that workers registered or left, or Redis has come. Resolves when that has been read. */
+  async hinted(): Promise<void> {
+    await this.redis?.read();
   }
 
   stop(): void {
