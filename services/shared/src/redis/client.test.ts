@@ -66,6 +66,7 @@ test('a guarded call fails at its deadline, and an open breaker asks nobody', as
   await clock.advance(250);
   expect(await guard.guard(async () => 7)).toBe(7);
   expect(guard.state).toEqual(BREAKER_CLOSED);
+  await clock.advance(50);
   expect(clock.pendingTimers).toBe(0);
 });
 
