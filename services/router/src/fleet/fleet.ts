@@ -249,8 +249,9 @@ export class Fleet {
     return soonest;
   }
 
-  /** Milliseconds of computing what no worker holds of the prompt: at the one that holds most. */
+  /** Milliseconds of computing what no worker holds of the prompt: at the one that holds most. 0 where nobody knows. */
   coldMs(request: Placed): number {
+    if (request.blocks.length === 0) return 0;
     const hits = this.picker.hitsByIndex(request);
     let least = Number.POSITIVE_INFINITY;
     for (const worker of this.workers.values()) {
