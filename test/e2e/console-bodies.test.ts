@@ -2,14 +2,13 @@
  * Kept bodies: nothing anywhere while the switch is off, sealed while it is on, read by those who may and by nobody else,
  * gone when their time is over.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { AccountStore } from '@tollgate/shared/db/account-store';
 import { BodyStore } from '@tollgate/shared/db/body-store';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { sql } from 'kysely';
 import { PASSWORD } from '../../services/console/src/testing/harness.ts';
+import { atRest, placesOf } from './at-rest.ts';
 import { type ConsoleWorld, type Customer, startConsoleWorld } from './console-world.ts';
 import { hello } from './router-kit.ts';
 
@@ -39,47 +38,10 @@ beforeAll(async () => {
 });
 afterAll(() => world?.stop());
 
-/** Everything at rest, and every log line: table, key, file -> text. */
-async function everything(): Promise<Map<string, string>> {
+const whereIs = async (text: string) => {
   const { h, spool, logs } = world;
-  const places = new Map([['log', logs()]]);
-  const { rows: tables } = await sql<{ schema: string; name: string }>`
-    SELECT table_schema AS schema, table_name AS name FROM information_schema.tables
-    WHERE table_schema IN ('public', 'retrieval') AND table_type = 'BASE TABLE'`.execute(h.db);
-  for (const { schema, name } of tables) {
-    const { rows: found } = await sql<{ text: string }>`
-      SELECT row_to_json(t)::text AS text FROM ${sql.table(`${schema}.${name}`)} t`.execute(h.db);
-    places.set(`table ${name}`, found.map(({ text }) => text).join('\n'));
-  }
-  for (const key of await h.redis.client.keys('*')) {
-    places.set(`redis ${key}`, (await h.redis.client.dumpBuffer(key))?.toString('latin1') ?? '');
-  }
-  for (const name of readdirSync(spool)) places.set(`spool ${name}`, readFileSync(join(spool, name), 'latin1'));
-  return places;
-}
-
-/** Hexadecimal, base64 at each offset and plain: however a text may lie somewhere. */
-function shapesOf(text: string): string[] {
-  const base64 = [0, 1, 2].map((pad) =>
-    Buffer.from(' '.repeat(pad) + text)
-      .toString('base64')
-      .slice(pad === 0 ? 0 : 4, -4),
-  );
-  return [
-    text,
-    Buffer.from(text).toString('hex'),
-    ...base64,
-    ...base64.map((part) => part.replace(/\+/g, '-').replace(/\//g, '_')),
-  ];
-}
-
-async function whereIs(text: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const [place, content] of await everything()) {
-    if (shapesOf(text).some((shape) => content.includes(shape))) found.push(place);
-  }
-  return found;
-}
+  return placesOf(text, await atRest({ ...h, folders: { spool }, texts: { log: logs() } }));
+};
 
 async function turn(who: Customer, body: object): Promise<void> {
   const answer = await who.browser.post(retention(who), body);

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { sql } from 'kysely';
 import { VERSION } from '../../services/console/src/app.ts';
 import { openApiDocument } from '../../services/console/src/http/openapi.ts';
 import { allRoutes } from '../../services/console/src/routes.ts';
@@ -13,6 +12,7 @@ import {
   startHarness,
   TOKEN,
 } from '../../services/console/src/testing/harness.ts';
+import { atRest, placesOf } from './at-rest.ts';
 
 jest.setTimeout(120_000);
 
@@ -206,32 +206,8 @@ describe('each role may exactly what the documentation says', () => {
 });
 
 test('no secret and no prompt is in any log line, table or value of Redis', async () => {
-  const { rows: tables } = await sql<{ name: string }>`
-    SELECT table_name AS name FROM information_schema.tables
-    WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`.execute(h.db);
-  const places = new Map<string, string>([['log', h.logs()]]);
-  for (const { name } of tables) {
-    const { rows } = await sql<{ text: string }>`SELECT row_to_json(t)::text AS text FROM ${sql.table(name)} t`.execute(
-      h.db,
-    );
-    places.set(name, rows.map(({ text }) => text).join('\n'));
-  }
+  const places = await atRest({ ...h, texts: { log: h.logs() } });
   expect(places.size).toBeGreaterThan(30);
-  for (const key of await h.redis.client.keys('*')) {
-    const type = await h.redis.client.type(key);
-    const value =
-      type === 'string'
-        ? await h.redis.client.get(key)
-        : type === 'hash'
-          ? JSON.stringify(await h.redis.client.hgetall(key))
-          : type === 'set'
-            ? JSON.stringify(await h.redis.client.smembers(key))
-            : type;
-    places.set(`redis ${key}`, `${key} ${value}`);
-  }
-  const found: string[] = [];
-  for (const [place, text] of places) {
-    for (const [what, canary] of canaries) if (text.includes(canary)) found.push(`${what} in ${place}`);
-  }
+  const found = [...canaries].flatMap(([what, text]) => placesOf(text, places).map((place) => `${what} in ${place}`));
   expect(found).toEqual([]);
 });

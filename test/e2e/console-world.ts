@@ -24,18 +24,11 @@ import {
 } from '../../services/console/src/testing/harness.ts';
 import { type Metering, optionsOf, startMetering } from '../../services/metering/src/app.ts';
 import { meteringShape } from '../../services/metering/src/config.ts';
+import { type Reply, readReply } from './reply.ts';
 import { MODEL } from './router-kit.ts';
 
 export const SERVICE_TOKEN = 'the-service-token-of-these-tests';
 export const EMBEDDER = 'Qwen/Qwen3-Embedding-0.6B';
-
-export interface Reply {
-  status: number;
-  headers: Headers;
-  text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came
-  json: any;
-}
 
 /** An organisation, its owner's browser, and a key. */
 export interface Customer {
@@ -53,6 +46,8 @@ export interface ConsoleWorld {
   metering: Metering;
   /** Every log line of every service. */
   logs(): string;
+  /** Where the services behind the router answer. */
+  services: { console: string; metering: string; retrieval: string };
   /** Folder of the router's spool. */
   spool: string;
   /** Folder of uploaded files. */
@@ -171,14 +166,7 @@ export async function startConsoleWorld(
       },
       ...(body === undefined ? {} : { body: plain ? (body as string | FormData) : JSON.stringify(body) }),
     });
-    const text = await response.text();
-    let json: unknown = null;
-    try {
-      json = JSON.parse(text);
-    } catch {
-      // A stream, a file.
-    }
-    return { status: response.status, headers: response.headers, text, json };
+    return readReply(response);
   };
 
   return {
@@ -186,6 +174,7 @@ export async function startConsoleWorld(
     worker,
     router,
     metering,
+    services: { console: h.url, metering: at(meteringPort), retrieval: at(retrievalPort) },
     spool,
     files,
     logs: () => h.logs() + lines.join(''),

@@ -44,6 +44,17 @@ export interface RouteParts {
 }
 
 export function createRoutes(parts: RouteParts): RequestListener {
+  const app = createApp(parts);
+  const generations = generationsByUrl(parts);
+  return (req, res) => {
+    const generation = req.method === 'POST' ? generations.get(req.url!) : undefined;
+    if (generation === undefined) app(req, res);
+    else generation(req, res).catch((error: unknown) => refuse(req, res, parts, toAppError(error)));
+  };
+}
+
+/** Every address that the host answers at. */
+export function createApp(parts: RouteParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -72,12 +83,7 @@ export function createRoutes(parts: RouteParts): RequestListener {
     const status = (error as { status?: number }).status;
     refuse(req, res, parts, status === 400 ? new AppError('not_found') : toAppError(error));
   });
-  const generations = generationsByUrl(parts);
-  return (req, res) => {
-    const generation = req.method === 'POST' ? generations.get(req.url!) : undefined;
-    if (generation === undefined) app(req, res);
-    else generation(req, res).catch((error: unknown) => refuse(req, res, parts, toAppError(error)));
-  };
+  return app;
 }
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
