@@ -229,6 +229,22 @@ test('a stranger finds neither batch nor files; an input of nothing fails as a w
   await expect(client.batches.cancel(empty.id)).rejects.toMatchObject({ status: 409 });
 });
 
+test('a batch that is asked for again under its Idempotency-Key is the same batch; another body is 422', async () => {
+  const file = await client.files.create({
+    file: await toFile(Buffer.from(JSON.stringify(line('once', 2))), 'in.jsonl'),
+    purpose: 'batch',
+  });
+  const asked = { input_file_id: file.id, endpoint: '/v1/chat/completions', completion_window: '24h' } as const;
+  const under = (key: string, more = {}) =>
+    client.batches.create({ ...asked, ...more }, { headers: { 'idempotency-key': key } });
+  const [first, second] = await Promise.all([under('one'), under('one')]);
+  expect(second.id).toBe(first.id);
+  await ended(first.id);
+  expect((await under('one')).id).toBe(first.id);
+  expect((await under('two')).id).not.toBe(first.id);
+  await expect(under('one', { metadata: { a: 'b' } })).rejects.toMatchObject({ status: 422 });
+});
+
 test('a cancelled batch keeps what ran and says of the rest that it did not', async () => {
   const batch = await start(Array.from({ length: 300 }, (_, i) => line(`c${i}`, 60)));
   await eventually(

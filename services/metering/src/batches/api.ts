@@ -1,6 +1,7 @@
 /** `/v1/batches` in OpenAI's shape. Callers are routers, for a key that they authenticated. */
+import { createHash } from 'node:crypto';
 import type { Identity } from '@tollgate/shared/contracts/internal';
-import type { Batch, BatchStore } from '@tollgate/shared/db/batch-store';
+import type { Batch, BatchRepeat, BatchStore } from '@tollgate/shared/db/batch-store';
 import type { FileOwner } from '@tollgate/shared/db/file-records';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
@@ -41,7 +42,8 @@ const listQuery = z.object({
 });
 
 export interface BatchApi {
-  create(who: Identity, body: unknown): Promise<unknown>;
+  /** `repeatKey`: the Idempotency-Key; the same one again answers with the batch that was made. */
+  create(who: Identity, body: unknown, repeatKey: string | null): Promise<unknown>;
   get(who: Identity, id: string): Promise<unknown>;
   list(who: Identity, query: unknown): Promise<unknown>;
   cancel(who: Identity, id: string): Promise<unknown>;
@@ -54,10 +56,20 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
     if (batch === null) throw new AppError('not_found', { message: 'There is no such batch.', param: 'batch_id' });
     return batch;
   };
+  /** The view of the batch that an earlier call made; null when there was none. Throws 422 for another body. */
+  const made = async (owner: FileOwner, repeat: BatchRepeat) => {
+    const found = await store.repeated(owner, repeat);
+    if (found === null) return null;
+    if (!found.isSame) throw new AppError('idempotency_key_reused', { param: 'idempotency-key' });
+    return view(found.batch);
+  };
   return {
-    async create(who, body) {
+    async create(who, body, repeatKey) {
       const input = parse(createBody, body);
       const owner = { ...ownerOf(who), keyId: who.keyId, userId: who.userId };
+      const repeat = repeatKey === null ? null : repeatOf(who, repeatKey, input);
+      const known = repeat && (await made(owner, repeat));
+      if (known) return known;
       const file = await files.facts(owner, input.input_file_id).catch((cause: unknown) => {
         throw new AppError('service_unavailable', { retryAfterMs: 2_000, cause });
       });
@@ -78,7 +90,7 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
       }
       const nowMs = clock.nowMs();
       const id = newId('batch', random.bytes);
-      await store.create({
+      const batch = {
         ...owner,
         id,
         endpoint: input.endpoint,
@@ -90,7 +102,9 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
         metadata: input.metadata ?? {},
         createdAtMs: nowMs,
         expiresAtMs: nowMs + WINDOW_HOURS * HOUR_MS,
-      });
+      };
+      // Two at once: one of them made it.
+      if (!(await store.create(batch, repeat))) return made(owner, repeat!);
       await parts.enqueue(id);
       return view((await store.find(id))!);
     },
@@ -117,6 +131,17 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
       return view(await find(who, id));
     },
   };
+}
+
+/** Printable ASCII, as for generations. */
+const KEY_TEXT = /^[\x20-\x7e]{1,255}$/;
+
+function repeatOf({ userId }: Identity, key: string, input: unknown): BatchRepeat {
+  if (!KEY_TEXT.test(key)) {
+    throw invalid('idempotency-key', "'Idempotency-Key' must be 1 to 255 printable ASCII characters.");
+  }
+  const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url');
+  return { key: digest([userId, key]), body: digest(input) };
 }
 
 function ownerOf({ accountId, projectId }: Identity): FileOwner {

@@ -24,7 +24,7 @@ export function batchRoutes(api: BatchApi, logger: Logger): Router {
   router.post(
     '/',
     express.json({ limit: BODY_LIMIT }),
-    answer((who, request) => api.create(who, request.body ?? {})),
+    answer((who, request) => api.create(who, request.body ?? {}, request.get('idempotency-key') ?? null)),
   );
   router.get(
     '/',

@@ -49,6 +49,12 @@ export interface Batch extends FileOwner {
   endedAtMs: number | null;
 }
 
+/** The Idempotency-Key of whoever asked for a batch, and what was asked: digests both. */
+export interface BatchRepeat {
+  key: string;
+  body: string;
+}
+
 export type NewBatch = Pick<
   Batch,
   | 'id'
@@ -122,14 +128,29 @@ export class BatchStore {
     this.#db = db;
   }
 
-  async create(batch: NewBatch): Promise<void> {
-    await sql`
+  /** False: there is one under this Idempotency-Key already (`repeated`), and nothing was written. */
+  async create(batch: NewBatch, repeat: BatchRepeat | null = null): Promise<boolean> {
+    const { rows } = await sql`
       INSERT INTO batches (id, account_id, project_id, key_id, user_id, endpoint, input_file_id, output_file_id,
-        error_file_id, completion_window, output_expires_seconds, metadata, status, created_at, expires_at)
+        error_file_id, completion_window, output_expires_seconds, metadata, status, created_at, expires_at,
+        repeat_key, repeat_body)
       VALUES (${batch.id}, ${batch.accountId}, ${batch.projectId}, ${batch.keyId}, ${batch.userId}, ${batch.endpoint},
         ${batch.inputFileId}, ${batch.outputFileId}, ${batch.errorFileId}, ${batch.completionWindow}, ${batch.outputExpiresS},
         ${JSON.stringify(batch.metadata)}, 'validating', ${new Date(batch.createdAtMs)},
-        ${new Date(batch.expiresAtMs)})`.execute(this.#db);
+        ${new Date(batch.expiresAtMs)}, ${repeat?.key ?? null}, ${repeat?.body ?? null})
+      ON CONFLICT (account_id, project_id, repeat_key) WHERE repeat_key IS NOT NULL DO NOTHING RETURNING id`.execute(
+      this.#db,
+    );
+    return rows.length > 0;
+  }
+
+  /** The batch that was asked for under this Idempotency-Key, and whether with the same body; null = none was. */
+  async repeated(owner: FileOwner, repeat: BatchRepeat): Promise<{ batch: Batch; isSame: boolean } | null> {
+    const { rows } = await sql<Row & { repeat_body: string }>`
+      SELECT ${COLUMNS} FROM batches b WHERE account_id = ${owner.accountId} AND project_id = ${owner.projectId}
+        AND repeat_key = ${repeat.key}`.execute(this.#db);
+    const [row] = rows;
+    return row ? { batch: view(row), isSame: row.repeat_body === repeat.body } : null;
   }
 
   /** Null for what does not exist and for what is somebody else's. */
