@@ -8,6 +8,7 @@ import { CollectionFileStore } from '@tollgate/shared/db/retrieval/collection-fi
 import { CollectionStore } from '@tollgate/shared/db/retrieval/collections';
 import { seededRandom } from '@tollgate/shared/testkit/seeded-random';
 import { sql } from 'kysely';
+import { cpuUs, available as procfs } from '../load/procfs.ts';
 
 export interface BenchResult {
   dimensions: number;
@@ -24,6 +25,15 @@ export interface BenchResult {
 interface Quantiles {
   p50: number;
   p95: number;
+  /** CPU of client and database per search, ms: what a machine that does other things takes too. Null: not known. */
+  cpu: number | null;
+}
+
+export interface BenchServer {
+  /** Processes whose CPU is counted; null = the database is elsewhere. */
+  pids: (db: Db) => Promise<number[] | null>;
+  /** It goes with the bench: nothing needs to be deleted. */
+  isOwn: boolean;
 }
 
 const DIMENSIONS = 384;
@@ -40,7 +50,12 @@ const WANTED = 8;
 const COMPARED = 20;
 const OWNER = { accountId: 'acct_bench', projectId: '' };
 
-export async function bench(db: Db, chunks: number, say: (text: string) => void): Promise<BenchResult> {
+export async function bench(
+  db: Db,
+  chunks: number,
+  server: BenchServer,
+  say: (text: string) => void,
+): Promise<BenchResult> {
   const random = seededRandom(7);
   const centres = Array.from({ length: CLUSTERS }, () =>
     Float32Array.from({ length: DIMENSIONS }, () => random.float() - 0.5),
@@ -108,8 +123,10 @@ export async function bench(db: Db, chunks: number, say: (text: string) => void)
     chunks: new ChunkSearch(db),
     embed: async () => ({ vectors: [vector()], tokens: 0 }),
   };
+  const pids = procfs ? await server.pids(db) : null;
   const measure = async (mode: SearchMode): Promise<Quantiles> => {
     const times: number[] = [];
+    let cpuBeforeUs = 0;
     for (let i = 0; i < SEARCHES + WARM_UP; i++) {
       const question = {
         owner: OWNER,
@@ -120,12 +137,14 @@ export async function bench(db: Db, chunks: number, say: (text: string) => void)
         scoreThreshold: 0,
         filter: null,
       };
+      if (i === WARM_UP && pids !== null) cpuBeforeUs = cpuUs(pids);
       const beginMs = performance.now();
       await search({ ...question, actingKey: () => '', param: 'id', nowMs: 0 }, parts);
       if (i >= WARM_UP) times.push(performance.now() - beginMs);
     }
+    const cpu = pids === null ? null : (cpuUs(pids) - cpuBeforeUs) / 1_000 / SEARCHES;
     times.sort((a, b) => a - b);
-    return { p50: times[Math.floor(times.length * 0.5)]!, p95: times[Math.floor(times.length * 0.95)]! };
+    return { cpu, p50: times[Math.floor(times.length * 0.5)]!, p95: times[Math.floor(times.length * 0.95)]! };
   };
   /** As the product searches, against comparing with every vector. */
   const compare = async (): Promise<number> => {
@@ -153,7 +172,9 @@ export async function bench(db: Db, chunks: number, say: (text: string) => void)
     hybrid: await measure('hybrid'),
     indexRecall: await compare(),
   };
-  await collections.delete(OWNER, id);
-  await writer.dropIndex(id);
+  if (!server.isOwn) {
+    await collections.delete(OWNER, id);
+    await writer.dropIndex(id);
+  }
   return result;
 }

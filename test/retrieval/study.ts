@@ -11,13 +11,14 @@
  * into docs/retrieval.md. Ends with 1 when hybrid search finds less than a part of it, or 100,000 chunks are searched too slowly.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { embedText } from '@tollgate/devworker/http/embeddings';
 import { type Db, openDatabase } from '@tollgate/shared/db/client';
 import { migrateRetrieval } from '@tollgate/shared/db/retrieval/migrate';
 import { openPgliteServer } from '@tollgate/shared/runtime/pglite';
+import { sql } from 'kysely';
 import { type BenchResult, bench } from './bench.ts';
 import { askAll, type Score, type Vectors } from './corpus.ts';
 import { startPgvector } from './pgvector.ts';
@@ -48,7 +49,8 @@ async function main(): Promise<void> {
   const db = openDatabase({ url: server.url, poolMax: 1, applicationName: 'study' });
   try {
     await migrateRetrieval(db);
-    if (values.bench !== undefined) await runBench(db, Number(values.bench), engine, values.write);
+    const isOwn = values.database === undefined;
+    if (values.bench !== undefined) await runBench(db, Number(values.bench), engine, isOwn, values.write);
     else await runCorpus(db, values);
   } finally {
     await db.destroy();
@@ -97,15 +99,17 @@ async function runCorpus(
   if (hybrid.recall5 < Math.max(vector.recall5, text.recall5)) process.exitCode = 1;
 }
 
-async function runBench(db: Db, chunks: number, engine: Engine, write: boolean): Promise<void> {
-  const result: BenchResult = await bench(db, chunks, say);
-  const row = (name: string, { p50, p95 }: { p50: number; p95: number }) =>
-    `| ${name} | ${p50.toFixed(1)} | ${p95.toFixed(1)} |`;
+async function runBench(db: Db, chunks: number, engine: Engine, isOwn: boolean, write: boolean): Promise<void> {
+  const result: BenchResult = await bench(db, chunks, { isOwn, pids: isOwn ? pidsOf(engine) : async () => null }, say);
+  const row = (name: string, { p50, p95, cpu }: BenchResult['vector']) =>
+    `| ${name} | ${p50.toFixed(1)} | ${p95.toFixed(1)} | ${cpu?.toFixed(1) ?? ''} |`;
   const table = [
     `${engine}, ${chunks.toLocaleString('en')} chunks of ${result.dimensions} dimensions, ${result.searches} searches each, ${cpus().length} shared cores; filled in ${result.fillSeconds.toFixed(0)} s, index in ${result.indexSeconds.toFixed(0)} s. Milliseconds, the question's embedding not counted. The index finds ${percent(result.indexRecall)} of the 8 nearest chunks.`,
     '',
-    '| search | p50 | p95 |',
-    '|---|---|---|',
+    `Load of the machine while it ran: ${loadavg()[0]!.toFixed(1)}.`,
+    '',
+    '| search | p50 | p95 | CPU, client and database |',
+    '|---|---|---|---|',
     row('vector', result.vector),
     row('text', result.text),
     row('hybrid', result.hybrid),
@@ -117,6 +121,13 @@ async function runBench(db: Db, chunks: number, engine: Engine, write: boolean):
   say(`over the bar: a p95 of ${slowest.toFixed(1)} ms, where ${BARS_MS[engine]} ms are allowed`);
   process.exitCode = 1;
 }
+
+/** PGlite runs in this process; a server's connection is a process of its own, and there is one connection. */
+const pidsOf = (engine: Engine) => async (db: Db) => {
+  if (engine === 'PGlite') return [process.pid];
+  const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(db);
+  return [process.pid, rows[0]!.pid];
+};
 
 /** Between `<!-- name -->` and `<!-- /name -->`. */
 function put(name: string, text: string): void {

@@ -4,7 +4,6 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { Db, Executor } from '../client.ts';
-import { tx } from '../tx.ts';
 import { vectorText } from './chunk-writer.ts';
 import type { Attributes } from './collection-files.ts';
 import { type Filter, filterSql } from './filter-sql.ts';
@@ -66,21 +65,12 @@ export class ChunkSearch {
         ORDER BY c.embedding <=> ${text}::vector, c.id LIMIT ${limit}`.execute(this.#db);
       return rows.map(clamped);
     }
-    const type = sql.raw(`vector(${scope.dimensions | 0})`);
     const wanted = Math.min(limit * (filter === null ? OVERFETCH : FILTERED_OVERFETCH), MAX_EF_SEARCH);
-    return tx(this.#db, async (trx) => {
-      // Without statistics (PGlite never gathers them) the planner would sort all vectors instead of walking the index. What
-      // is switched off looks so dear that PostgreSQL would compile the statement each time, for longer than it runs.
-      await sql`SELECT set_config('hnsw.ef_search', ${String(Math.max(wanted, 80))}, true),
-                       set_config('enable_sort', 'off', true), set_config('jit', 'off', true)`.execute(trx);
-      const { rows } = await sql<Hit>`
-        SELECT n.id, n.score FROM (
-          SELECT id, file_id, 1 - (embedding::${type} <=> ${text}::${type}) AS score FROM retrieval.chunks
-          WHERE store_id = ${sql.lit(storeId)} ORDER BY embedding::${type} <=> ${text}::${type} LIMIT ${wanted}) n
-        JOIN retrieval.store_files f ON f.store_id = ${storeId} AND f.file_id = n.file_id
-        WHERE ${visible(filter)} ORDER BY n.score DESC, n.id LIMIT ${limit}`.execute(trx);
-      return rows.map(clamped);
-    });
+    const { rows } = await sql<Hit>`
+      SELECT n.id, n.score FROM retrieval.nearest(${storeId}, ${scope.dimensions}, ${text}, ${wanted}) n
+      JOIN retrieval.store_files f ON f.store_id = ${storeId} AND f.file_id = n.file_id
+      WHERE ${visible(filter)} ORDER BY n.score DESC, n.id LIMIT ${limit}`.execute(this.#db);
+    return rows.map(clamped);
   }
 
   /**
