@@ -89,7 +89,8 @@ async function main() {
   const jest = join(projectRoot, 'node_modules', 'jest', 'bin', 'jest.js');
   // Tests start servers of their own: more workers than this only make them wait for each other.
   const workers = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
-  const flags = [`--maxWorkers=${full ? 1 : workers}`, `--testTimeout=${full ? FULL_TEST_LIMIT_MS : TEST_LIMIT_MS}`];
+  // The long suites of a full run mostly wait for what they killed, so that two go well together.
+  const flags = [`--maxWorkers=${full ? 2 : workers}`, `--testTimeout=${full ? FULL_TEST_LIMIT_MS : TEST_LIMIT_MS}`];
   const isWhole = full && extra.length === 0;
   if (isWhole) flags.push('--json', `--outputFile=${reportFile}`);
   const startedMs = Date.now();
