@@ -29,7 +29,10 @@ const ANSWER_FIELDS = [
   'metadata',
   'sglext',
 ];
+const SERVICE_TIER = ['service_tier'];
 const CHOICE_FIELDS = ['stop_reason', 'matched_stop', 'token_ids', 'routed_experts'];
+const CALL_FIELDS = ['index'];
+const THOUGHT_FIELDS = ['reasoning', 'reasoning_content'];
 const EMPTY_FIELDS = ['annotations', 'audio', 'function_call', 'reasoning', 'reasoning_content', 'tool_calls'];
 
 export interface PlainOptions {
@@ -65,11 +68,15 @@ export function readPlainAnswer(body: Buffer, { checks, shape, hasTools }: Plain
   const guessedTokens = Math.ceil(textLength(parsed) / 4);
   drop(parsed, ANSWER_FIELDS);
   if (counts !== null) parsed.usage = openAiUsage(counts);
-  if (parsed.service_tier === null) delete parsed.service_tier;
+  if (parsed.service_tier === null) drop(parsed, SERVICE_TIER);
   // SGLang has none; contracts list the field.
   parsed.system_fingerprint ??= null;
-  const text = Buffer.from(JSON.stringify(parsed)).toString('latin1');
-  return { counts, finishReasons, guessedTokens, violation, body: text };
+  return { counts, finishReasons, guessedTokens, violation, body: asBytes(JSON.stringify(parsed)) };
+}
+
+/** UTF-8 with one character per byte. */
+function asBytes(text: string): string {
+  return Buffer.byteLength(text) === text.length ? text : Buffer.from(text).toString('latin1');
 }
 
 function textLength({ choices = [] }: WireCompletion): number {
@@ -116,9 +123,10 @@ function judge(choice: WireChoice, index: number, check: AnswerCheck | null): st
   return verdict.kind === 'invalid' ? verdict.violation : reason;
 }
 
+/** JSON leaves out what is undefined; an object that a field is deleted from becomes a slow one to read and to write. */
 function drop(value: object, fields: readonly string[]): void {
   const record = value as Record<string, unknown>;
-  for (const field of fields) delete record[field];
+  for (const field of fields) if (record[field] !== undefined) record[field] = undefined;
 }
 
 function shapeMessage(message: WireMessage, { reasoningField }: ChunkShape): void {
@@ -126,12 +134,11 @@ function shapeMessage(message: WireMessage, { reasoningField }: ChunkShape): voi
   const record = message as Record<string, unknown>;
   for (const field of EMPTY_FIELDS) {
     const value = record[field];
-    if (value === null || (Array.isArray(value) && value.length === 0)) delete record[field];
+    if (value === null || (Array.isArray(value) && value.length === 0)) record[field] = undefined;
   }
-  for (const call of message.tool_calls ?? []) delete call.index;
+  for (const call of message.tool_calls ?? []) drop(call, CALL_FIELDS);
   message.refusal ??= null;
   if (thoughts === null) return;
-  delete message.reasoning;
-  delete message.reasoning_content;
+  drop(message, THOUGHT_FIELDS);
   message[reasoningField] = thoughts;
 }
