@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { UserStore } from '@tollgate/shared/db/user-store';
 import { Provider } from 'oidc-provider';
 import { Secret, TOTP } from 'otpauth';
 import { type Browser, type Harness, PASSWORD, startHarness } from '../../services/console/src/testing/harness.ts';
@@ -109,6 +110,8 @@ describe('signing in', () => {
     const { body } = await ada.get('/api/me');
     expect(body.user).toMatchObject({ email: 'ada@example.com', operator: false, twoFactor: false, hasPassword: true });
     expect(body.organisations).toEqual([expect.objectContaining({ accountId, role: 'owner', status: 'active' })]);
+    const kept = (await new UserStore(h.db).byEmail('ada@example.com'))!.passwordHash!;
+    expect([kept.startsWith('$argon2id$'), kept.includes(PASSWORD)]).toEqual([true, false]);
     expect(
       (
         await h
@@ -322,6 +325,24 @@ describe('organisations', () => {
     await pat.post(`/api/me/tokens/${data[0].keyId}/revoke`);
     expect((await as('GET', `/api/accounts/${accountId}/credits`)).status).toBe(401);
   });
+});
+
+test('an access token may less as soon as its user may less, and nothing once they left', async () => {
+  const owner = h.browser();
+  const { accountId } = await owner.signUp('boss@example.com');
+  const at = `/api/accounts/${accountId}`;
+  const { link } = (await owner.post(`${at}/invitations`, { email: 'temp@example.com', role: 'developer' })).body;
+  const temp = h.browser();
+  const accept = { token: link.split('#')[1], password: PASSWORD, name: 'Temp' };
+  const userId = (await temp.post('/api/auth/invitations/accept', accept)).body.me.user.userId;
+  const { key } = (await temp.post('/api/me/tokens', { accountId, name: 'script' })).body;
+  const make = async () =>
+    (await h.call('POST', `${at}/projects`, { name: 'p' }, { authorization: `Bearer ${key}` })).status;
+  expect(await make()).toBe(200);
+  await owner.call('PATCH', `${at}/members/${userId}`, { role: 'viewer' });
+  expect(await make()).toBe(403);
+  await owner.post(`${at}/members/${userId}/remove`);
+  expect(await make()).toBe(401);
 });
 
 describe('a provider', () => {
