@@ -18,7 +18,11 @@ describe('a failure of the database, by its code', () => {
   let thrown: unknown;
   const ask = async () => {
     const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    return { status: answer.status, headers: answer.headers, error: ((await answer.json()) as { error: { code: string } }).error };
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      error: ((await answer.json()) as { error: { code: string } }).error,
+    };
   };
   beforeAll(async () => {
     const app = express();

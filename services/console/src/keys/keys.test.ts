@@ -237,7 +237,10 @@ describe('a Redis that lost everything', () => {
     await console_.redis.client.set(globalKeys.key(digestOf(dead.key)), text);
     await console_.redis.client.del(globalKeys.key(digestOf(live.key)));
     const history = await console_.redis.client.getset(globalKeys.keysReady, 'history of the server before');
-    await eventually('its own history', async () => (await console_.redis.client.get(globalKeys.keysReady)) === history);
+    await eventually(
+      'its own history',
+      async () => (await console_.redis.client.get(globalKeys.keysReady)) === history,
+    );
     expect(await recordOf(dead.key)).toBeNull();
     expect(await recordOf(live.key)).toMatchObject({ keyId: live.keyId });
   });
