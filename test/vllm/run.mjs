@@ -27,7 +27,7 @@ const SUITE = [
   'test/conformance/tools-with-schema.test.ts',
   'test/vllm/*.check.ts',
 ];
-const READY_MS = 300_000;
+const READY_MS = 1_200_000;
 
 async function main() {
   const write = process.argv.includes('--write');
@@ -50,7 +50,7 @@ async function main() {
     const jest = join(projectRoot, 'node_modules', 'jest', 'bin', 'jest.js');
     const match = SUITE.flatMap((name) => ['--testMatch', `<rootDir>/${name}`]);
     const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-    const out = ['--runInBand', '--testTimeout=120000', '--json', `--outputFile=${results}`];
+    const out = ['--runInBand', '--testTimeout=600000', '--json', `--outputFile=${results}`];
     const url = `http://127.0.0.1:${port}`;
     const child = spawn(node, [...flags, jest, ...match, ...out, ...extra], {
       cwd: projectRoot,
