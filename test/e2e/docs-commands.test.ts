@@ -18,7 +18,7 @@ const PAGES = ['README.md', ...readdirSync(`${ROOT}docs/how-to`).map((name) => `
 const ELSEWHERE: Record<string, string> = {
   'docs/how-to/install-kubernetes.md': 'a cluster; what Helm makes of the chart: npm run test:helm',
   'docs/how-to/upgrade.md': 'a cluster; what Helm makes of the chart: npm run test:helm',
-  'docs/how-to/backup-restore.md': 'a Postgres server with its tools; the losses it names: test/chaos',
+  'docs/how-to/backup-restore.md': 'a Postgres server with its tools: test/chaos/backup-restore runs its commands',
   'docs/how-to/redis-failover-drill.md':
     'a Redis with a replica: test/chaos/lease-machine, test/chaos/router-redis-loss',
   'docs/how-to/change-the-dashboard.md':
