@@ -11,7 +11,7 @@ const MINUTE_MS = 60_000;
 export function traceWorkload(name: string, rows: readonly TraceRow[], kneeRate: number): Workload {
   return {
     name,
-    durationMs: 12 * MINUTE_MS,
+    durationMs: 8 * MINUTE_MS,
     start(stage, load, durationMs) {
       const rate = kneeRate * load;
       const fresh = hashSource();
@@ -55,7 +55,7 @@ export function azureSessions(
 ): Workload {
   return {
     name,
-    durationMs: 4 * MINUTE_MS,
+    durationMs: 2.5 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
       const sessions: { text: Text; id: string }[] = [];
@@ -109,7 +109,7 @@ const CODING: AgentShape = { name: 'agents', systemTokens: 4_096, toolTokens: 70
 export function agents(kneeAgents: number, shape: AgentShape = CODING): Workload {
   return {
     name: shape.name,
-    durationMs: 8 * MINUTE_MS,
+    durationMs: 6 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
       const system = new Text(fresh).append(shape.systemTokens);
@@ -149,7 +149,7 @@ const DOCUMENTS: PrefixShape = { name: 'shared-prefix', groups: 150, prefixToken
 export function sharedPrefix(kneeRps: number, { name, groups, prefixTokens }: PrefixShape = DOCUMENTS): Workload {
   return {
     name,
-    durationMs: 4 * MINUTE_MS,
+    durationMs: 2.5 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
       const documents = Array.from({ length: groups }, () => new Text(fresh).append(prefixTokens));
@@ -171,7 +171,7 @@ export function sharedPrefix(kneeRps: number, { name, groups, prefixTokens }: Pr
 export function noisyTenant(kneeRps: number, noise: boolean): Workload {
   return {
     name: noise ? 'noisy-tenant' : 'noisy-tenant-alone',
-    durationMs: 4 * MINUTE_MS,
+    durationMs: 2.5 * MINUTE_MS,
     start(stage, load, durationMs) {
       const fresh = hashSource();
       const tenants = 10;
