@@ -12,7 +12,7 @@ import { createConsoleClient } from '../../services/cli/src/console-client.ts';
 import { runCommandLine } from '../../services/cli/src/program.ts';
 import { type Harness, startHarness, TOKEN } from '../../services/console/src/testing/harness.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(300_000);
 
 const LINES = 12;
 const cwd = mkdtempSync(join(tmpdir(), 'tollgate-audit-'));

@@ -12,7 +12,7 @@ import { atRest, placesOf } from './at-rest.ts';
 import { type ConsoleWorld, type Customer, startConsoleWorld } from './console-world.ts';
 import { hello } from './router-kit.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 const DAY_MS = 86_400_000;
 let world: ConsoleWorld;

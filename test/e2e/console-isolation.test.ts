@@ -14,7 +14,7 @@ import {
 } from '../../services/console/src/testing/harness.ts';
 import { atRest, placesOf } from './at-rest.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 interface Operation {
   operationId: string;

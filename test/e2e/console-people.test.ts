@@ -8,7 +8,7 @@ import { Secret, TOTP } from 'otpauth';
 import { type Browser, type Harness, PASSWORD, startHarness } from '../../services/console/src/testing/harness.ts';
 import { freePort } from '../../services/shared/src/testkit/ports.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(300_000);
 
 let h: Harness;
 let provider: Server;

@@ -12,7 +12,7 @@ import { startPglite, type TestDatabase } from '@tollgate/shared/testkit/postgre
 import { startRedis, type TestRedis } from '@tollgate/shared/testkit/redis';
 
 // Real processes on a busy machine: a test's own limit is no statement about time.
-jest.setTimeout(60_000);
+jest.setTimeout(300_000);
 
 const MAIN = fileURLToPath(new URL('../../services/console/src/main.ts', import.meta.url));
 const TOKEN = 'admin-token-of-the-tests-only';
@@ -34,7 +34,7 @@ beforeAll(async () => {
     TOLLGATE_BUCKETS: '16',
     TOLLGATE_CONSOLE_DB_CONNECTIONS: '1',
   };
-}, 60_000);
+});
 afterAll(async () => {
   await redis?.stop();
   await database?.stop();

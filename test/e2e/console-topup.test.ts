@@ -13,7 +13,7 @@ import {
   startStripe,
 } from './stripe-stand-in.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 let h: Harness;
 let stripe: StripeStandIn;

@@ -14,7 +14,7 @@ import { routerRoutes, serviceRoutes } from './host-routes.ts';
 import type { Reply } from './reply.ts';
 import { hello, MODEL } from './router-kit.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 
 /** Ids of what somebody has. */
 interface Things {

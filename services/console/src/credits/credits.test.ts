@@ -9,7 +9,7 @@ import { BUCKETS, type Harness, startHarness } from '../testing/harness.ts';
 let console_: Harness;
 beforeAll(async () => {
   console_ = await startHarness({ database: 'postgres' });
-}, 60_000);
+});
 afterAll(() => console_?.stop());
 
 const USD = 1_000_000_000n;

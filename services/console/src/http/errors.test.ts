@@ -11,7 +11,7 @@ import { sql } from 'kysely';
 import { type Harness, startHarness } from '../testing/harness.ts';
 import { errorHandler } from './errors.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(300_000);
 
 describe('a failure of the database, by its code', () => {
   let server: Server;

@@ -32,7 +32,7 @@ beforeAll(async () => {
   }
   await new StatsStore(h.db).recompute(0);
   for (let i = 0; i < 6; i++) await h.post(`${at}/credits`, { usd: i % 2 ? -1 : 2, reason: `reason ${i}, "odd"` });
-}, 60_000);
+});
 afterAll(() => h?.stop());
 
 type Line = Record<string, unknown>;

@@ -72,7 +72,7 @@ beforeAll(async () => {
     .use(errorHandler(createLogger({ service: 'test', level: 'silent' })));
   server = await listen(app);
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/files`;
-}, 60_000);
+}, 300_000);
 afterAll(async () => {
   for (const each of [server, retrieval]) each.close();
   await db.destroy();

@@ -6,7 +6,7 @@ import { type Harness, startHarness, TOKEN } from '../testing/harness.ts';
 let console_: Harness;
 beforeAll(async () => {
   console_ = await startHarness();
-}, 60_000);
+});
 afterAll(() => console_?.stop());
 
 const error = (code: string, extra: object = {}) => ({

@@ -60,7 +60,7 @@ beforeAll(async () => {
       })
       .execute();
   }
-}, 60_000);
+}, 300_000);
 afterAll(async () => {
   await db.destroy();
   await database.stop();

@@ -8,7 +8,7 @@ import { type Harness, PEPPER, startHarness } from '../testing/harness.ts';
 let console_: Harness;
 beforeAll(async () => {
   console_ = await startHarness();
-}, 60_000);
+});
 afterAll(() => console_?.stop());
 
 const digestOf = (key: string) => createHmac('sha256', PEPPER).update(key).digest('hex');

@@ -7,7 +7,7 @@ import { type Harness, startHarness } from '../testing/harness.ts';
 let console_: Harness;
 beforeAll(async () => {
   console_ = await startHarness();
-}, 60_000);
+});
 afterAll(() => console_?.stop());
 
 const price = { inputUsd: '0.15', cachedInputUsd: '0.015', outputUsd: '0.60' };

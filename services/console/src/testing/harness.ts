@@ -13,7 +13,7 @@ import type { FileSettings } from '../files/start.ts';
 import type { PeopleSettings } from '../services.ts';
 
 // Real processes on a busy machine: a test's own limit is no statement about time.
-jest.setTimeout(60_000);
+jest.setTimeout(300_000);
 
 export const TOKEN = 'admin-token-of-the-tests-only';
 export const PEPPER = 'pepper-of-the-tests-only-0123456789abcdef';

@@ -51,7 +51,7 @@ describe('the workers API', () => {
   beforeAll(async () => {
     console_ = await startHarness();
     fleet = new FleetStore(console_.redis.client);
-  }, 60_000);
+  });
   afterAll(() => console_?.stop());
 
   test('lists every worker once, by URL, in pages', async () => {
