@@ -4,11 +4,11 @@
  */
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import OpenAI, { toFile } from 'openai';
-import { cleanUp, type LocalStart, startLocal } from '../../e2e/local-start.ts';
+import { cleanUp, startLocal } from '../../e2e/local-start.ts';
 import { type RandomSource, seededSource } from '../routing/random.ts';
 
 export interface RealOptions {
@@ -17,7 +17,16 @@ export interface RealOptions {
   phaseMs: number;
   /** Interactive requests per second. */
   rate: number;
+  /** A running installation; null = a local start is made for it. */
+  at: Target | null;
   say: (text: string) => void;
+}
+
+export interface Target {
+  /** The router's base URL. */
+  url: string;
+  /** A key with credit, for chat, files and batches. */
+  key: string;
 }
 
 export interface Phase {
@@ -36,7 +45,7 @@ export interface RealResult {
 
 /** As in the study. */
 const LINE = { promptTokens: 500, outputTokens: 200 };
-const LINES = 20_000;
+const LINES = 2_000;
 const INTERACTIVE = { promptTokens: 600, outputTokens: 120, sigma: 0.6 };
 /** Not counted: what of the phase before still runs ends, lines get under way. */
 const SETTLE_MS = 8_000;
@@ -44,38 +53,42 @@ const SETTLE_MS = 8_000;
 const WORDS = ['river', 'stone', 'window', 'market', 'winter', 'letter', 'garden', 'engine', 'cloud', 'harbour'];
 
 export async function runReal(options: RealOptions): Promise<RealResult> {
-  const { rounds, phaseMs, rate, say } = options;
-  say('starting a local installation with two workers at the pace of a GPU');
-  const local = await startLocal({ args: ['--speed', '1'] });
+  if (options.at !== null) return measure(options.at, options);
+  options.say('starting a local installation with two workers at the pace of a GPU');
   try {
-    const account = await local.json('keys', 'create', '--name', 'bench', '--credit-usd', '1000');
-    const key = account.key as string;
-    const client = new OpenAI({ baseURL: `${local.dev.routerUrl}/v1`, apiKey: key, maxRetries: 5 });
-    const model = await modelOf(local, key);
-    const input = await client.files.create({ file: await toFile(linesOf(model), 'in.jsonl'), purpose: 'batch' });
-    const none: Phase = { ttftsMs: [], failed: 0, lines: 0 };
-    const batch: Phase = { ttftsMs: [], failed: 0, lines: 0 };
-    await interact(local, key, model, rate, SETTLE_MS * 2, seededSource(1), { ttftsMs: [], failed: 0, lines: 0 });
-    for (let round = 0; round < rounds; round++) {
-      // The same arrivals with and without.
-      await interact(local, key, model, rate, phaseMs, seededSource(100 + round), none);
-      const running = await startBatch(client, input.id);
-      const before = (await client.batches.retrieve(running)).request_counts!.completed;
-      await interact(local, key, model, rate, phaseMs, seededSource(100 + round), batch);
-      batch.lines += (await client.batches.retrieve(running)).request_counts!.completed - before;
-      await cancel(client, running);
-      say(`round ${round + 1} of ${rounds}: p95 ${p(none.ttftsMs, 0.95)} without, ${p(batch.ttftsMs, 0.95)} ms with`);
-    }
-    return { none, batch, seconds: ((phaseMs - SETTLE_MS) * rounds) / 1_000 };
+    const local = await startLocal({ args: ['--speed', '1'] });
+    const { key } = await local.json('keys', 'create', '--name', 'bench', '--credit-usd', '1000');
+    return await measure({ url: local.dev.routerUrl, key }, options);
   } finally {
     await cleanUp();
   }
 }
 
-async function modelOf(local: LocalStart, key: string): Promise<string> {
-  const answer = await fetch(`${local.dev.routerUrl}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+async function measure(at: Target, { rounds, phaseMs, rate, say }: RealOptions): Promise<RealResult> {
+  const client = new OpenAI({ baseURL: `${at.url}/v1`, apiKey: at.key, maxRetries: 5 });
+  const model = await modelOf(at);
+  const input = await client.files.create({ file: await toFile(linesOf(model), 'in.jsonl'), purpose: 'batch' });
+  const none: Phase = { ttftsMs: [], failed: 0, lines: 0 };
+  const batch: Phase = { ttftsMs: [], failed: 0, lines: 0 };
+  await interact(at, model, rate, SETTLE_MS * 2, seededSource(1), { ttftsMs: [], failed: 0, lines: 0 });
+  for (let round = 0; round < rounds; round++) {
+    // The same arrivals with and without.
+    await interact(at, model, rate, phaseMs, seededSource(100 + round), none);
+    const running = await startBatch(client, input.id);
+    const before = (await client.batches.retrieve(running)).request_counts!.completed;
+    await interact(at, model, rate, phaseMs, seededSource(100 + round), batch);
+    batch.lines += (await client.batches.retrieve(running)).request_counts!.completed - before;
+    await cancel(client, running);
+    say(`round ${round + 1} of ${rounds}: p95 ${p(none.ttftsMs, 0.95)} without, ${p(batch.ttftsMs, 0.95)} ms with`);
+  }
+  return { none, batch, seconds: ((phaseMs - SETTLE_MS) * rounds) / 1_000 };
+}
+
+/** The first that is no embeddings model. */
+async function modelOf({ url, key }: Target): Promise<string> {
+  const answer = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
   const { data } = (await answer.json()) as { data: { id: string }[] };
-  return data.find(({ id }) => id.includes('Qwen3-30B'))!.id;
+  return data.find(({ id }) => !/embed/i.test(id))!.id;
 }
 
 function linesOf(model: string): Buffer {
@@ -121,8 +134,7 @@ async function cancel(client: OpenAI, id: string): Promise<void> {
 
 /** Requests that come by chance, whatever became of those before; resolves when all have ended. */
 async function interact(
-  { dev }: LocalStart,
-  key: string,
+  { url, key }: Target,
   model: string,
   rate: number,
   durationMs: number,
@@ -139,7 +151,7 @@ async function interact(
     const messages = [{ role: 'user', content }];
     const body = JSON.stringify({ model, messages, max_tokens: maxTokens, ignore_eos: true, stream: true });
     asked.push(
-      firstTokenMs(`${dev.routerUrl}/v1/chat/completions`, key, body).then(
+      firstTokenMs(`${url}/v1/chat/completions`, key, body).then(
         (ms) => void (isCounted && into.ttftsMs.push(ms)),
         () => void (isCounted && into.failed++),
       ),
@@ -178,11 +190,11 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 /** The section of the document. */
-export function tellReal({ none, batch, seconds }: RealResult, { rate, rounds, phaseMs }: RealOptions): string {
+export function tellReal({ none, batch, seconds }: RealResult, { rate, rounds, phaseMs, at }: RealOptions): string {
   const ratio = quantile(batch.ttftsMs, 0.95) / quantile(none.ttftsMs, 0.95);
   const row = (what: string, { ttftsMs, failed, lines }: Phase) =>
     `| ${what} | ${ttftsMs.length} | ${failed} | ${p(ttftsMs, 0.5)} | ${p(ttftsMs, 0.95)} | ${((lines * LINE.outputTokens) / seconds).toFixed(0)} |`;
-  return `\`npm run study:batch -- --real\`: a whole local start on ${cpus().length} cores (router, console, metering, embedded Postgres, Redis, two workers at the pace of an H100, each a process), ${rate} streamed requests a second (prompts of about ${INTERACTIVE.promptTokens} and answers of about ${INTERACTIVE.outputTokens} tokens), ${rounds} times ${phaseMs / 1_000} s without and with a batch of lines of ${LINE.promptTokens} and ${LINE.outputTokens} tokens, in turn; the first ${SETTLE_MS / 1_000} s of each are not counted.
+  return `\`npm run study:batch -- --real\`: ${at === null ? `a whole local start on ${cpus().length} cores (router, console, metering, embedded Postgres, Redis, two workers at the pace of an H100, each a process)` : 'an installation that was running'}, load of the machine ${loadavg()[0]!.toFixed(1)}; ${rate} streamed requests a second (prompts of about ${INTERACTIVE.promptTokens} and answers of about ${INTERACTIVE.outputTokens} tokens), ${rounds} times ${phaseMs / 1_000} s without and with a batch of lines of ${LINE.promptTokens} and ${LINE.outputTokens} tokens, in turn; the first ${SETTLE_MS / 1_000} s of each are not counted.
 
 | batch | requests | failed | TTFT p50, ms | TTFT p95, ms | batch tokens/s |
 |---|---|---|---|---|---|

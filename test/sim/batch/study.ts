@@ -1,6 +1,7 @@
 /**
  * `npm run study:batch [-- --out DIR]`: what batches cost interactive requests and yield, in virtual time; writes
- * docs/batch-study.md. `-- --real [--rounds N] [--seconds N] [--rate N]`: the same with real processes, into its section.
+ * docs/batch-study.md. `-- --real [--rounds N] [--seconds N] [--rate N] [--url URL --key KEY]`: the same with real processes, into
+ * its section: those of a local start that is made for it, or of the installation whose router is named.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +21,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '60' },
     rate: { type: 'string', default: '6' },
+    url: { type: 'string' },
+    key: { type: 'string', default: '' },
   },
 });
 const document = join(values.out, 'batch-study.md');
@@ -28,7 +31,8 @@ const REAL = /(<!-- real -->\n)([\s\S]*?)(<!-- \/real -->)/;
 if (values.real) {
   const say = (text: string) => process.stdout.write(`${text}\n`);
   const { rounds, seconds, rate } = values;
-  const options = { rounds: Number(rounds), phaseMs: Number(seconds) * 1_000, rate: Number(rate), say };
+  const at = values.url === undefined ? null : { url: values.url.replace(/\/+$/, ''), key: values.key };
+  const options = { rounds: Number(rounds), phaseMs: Number(seconds) * 1_000, rate: Number(rate), at, say };
   const result = await runReal(options);
   const section = tellReal(result, options);
   say(section);
