@@ -16,6 +16,10 @@ const stamp = new Intl.DateTimeFormat('en-GB', {
 });
 const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+
+/** `09:30:12` in the reader's zone, of a time in s since 1970. */
+export const timeOfDay = (atS: number) => clock.format(atS * 1000);
 /** `21 Nov, 09:30:12` in the reader's zone. */
 export const dateTime = (iso: string) => stamp.format(new Date(iso));
 /** `21 Nov 2026`. */

@@ -26,7 +26,7 @@ export interface TableProps<T> {
 
 const FROM = { sm: 'hidden sm:table-cell', md: 'hidden md:table-cell', lg: 'hidden lg:table-cell' };
 const cellClass = <T,>(column: Column<T>) =>
-  `${column.numeric ? 'num text-right' : 'text-left'} ${column.from ? FROM[column.from] : ''}`;
+  `${column.numeric ? 'num text-right whitespace-nowrap' : 'text-left'} ${column.from ? FROM[column.from] : ''}`;
 
 /** The first cell's link or button carries `data-row-main`: j, k and Enter work on it. */
 export function Table<T>({ caption, columns, rows, rowKey, copyId, empty, scrolls }: TableProps<T>) {
@@ -41,7 +41,7 @@ export function Table<T>({ caption, columns, rows, rowKey, copyId, empty, scroll
               <th
                 key={column.id}
                 scope="col"
-                className={`px-3 py-2.5 font-medium whitespace-nowrap ${cellClass(column)}`}
+                className={`px-2 py-2.5 font-medium sm:px-3 whitespace-nowrap ${cellClass(column)}`}
               >
                 {column.header}
               </th>
@@ -57,7 +57,7 @@ export function Table<T>({ caption, columns, rows, rowKey, copyId, empty, scroll
               className="border-b border-line last:border-0 focus-within:bg-hover hover:bg-hover/60"
             >
               {columns.map((column) => (
-                <td key={column.id} className={`px-3 py-2 align-middle ${cellClass(column)}`}>
+                <td key={column.id} className={`px-2 py-2 align-middle sm:px-3 ${cellClass(column)}`}>
                   {column.cell(row)}
                 </td>
               ))}

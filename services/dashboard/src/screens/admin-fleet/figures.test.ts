@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { FleetView, FleetWorkerView } from '@tollgate/shared/contracts/console/platform';
-import { NO_HISTORY, remembered, sorted, totals } from './figures.ts';
+import { NO_HISTORY, remembered, sampled, sorted, totals } from './figures.ts';
 
 const worker = (url: string, rest: object = {}): FleetWorkerView =>
   ({
@@ -36,4 +36,14 @@ test('history keeps the newest points and takes none twice', () => {
   for (let second = 1; second <= 5; second++) history = remembered(history, fleet(second * 1000, worker('a')), 3);
   expect(history).toEqual({ atS: [3, 4, 5], running: [1, 1, 1], waiting: [0, 0, 0] });
   expect(remembered(history, fleet(5000, worker('a')), 3)).toBe(history);
+});
+
+test('the figures of the strip: the last of each stretch, newest first', () => {
+  const history = { atS: [28, 29, 31, 61, 62], running: [1, 2, 3, 4, 5], waiting: [0, 0, 1, 1, 2] };
+  expect(sampled(history, 30)).toEqual([
+    { atS: 62, running: 5, waiting: 2 },
+    { atS: 31, running: 3, waiting: 1 },
+    { atS: 29, running: 2, waiting: 0 },
+  ]);
+  expect(sampled(NO_HISTORY, 30)).toEqual([]);
 });

@@ -51,6 +51,15 @@ export interface History {
 }
 export const NO_HISTORY: History = { atS: [], running: [], waiting: [] };
 
+/** Figures at one time, newest first: the last of each stretch of `everyS` seconds. */
+export function sampled(history: History, everyS: number): { atS: number; running: number; waiting: number }[] {
+  const last = new Map<number, number>();
+  for (const [index, atS] of history.atS.entries()) last.set(Math.floor(atS / everyS), index);
+  return [...last.values()]
+    .map((index) => ({ atS: history.atS[index]!, running: history.running[index]!, waiting: history.waiting[index]! }))
+    .reverse();
+}
+
 export function remembered(history: History, fleet: FleetView, limit: number): History {
   const atS = Date.parse(fleet.at) / 1000;
   if (atS <= (history.atS.at(-1) ?? 0)) return history;

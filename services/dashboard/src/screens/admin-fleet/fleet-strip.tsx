@@ -2,16 +2,25 @@
 import { useEffect, useRef } from 'react';
 import UPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { History } from './figures.ts';
+import { useDark } from '../../app/theme.ts';
+import { count } from '../../lib/numbers.ts';
+import { timeOfDay } from '../../lib/time.ts';
+import { Table } from '../../ui/table.tsx';
+import { Twin } from '../../ui/twin.tsx';
+import { type History, sampled } from './figures.ts';
 
 const HEIGHT = 140;
 /** Seconds that the strip shows. */
 const WINDOW_S = 300;
+/** Seconds between two rows of its figures. */
+const ROW_S = 30;
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export default function FleetStrip({ history }: { history: History }) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<UPlot | null>(null);
+  const dark = useDark();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas takes its colours once, so another theme means another one
   useEffect(() => {
     const node = host.current!;
     const axis = { stroke: colour('--muted'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false } };
@@ -26,7 +35,10 @@ export default function FleetStrip({ history }: { history: History }) {
           x: { range: (_plot, _min, max) => [max - WINDOW_S, max] },
           y: { range: (_plot, _min, max) => [0, Math.max(4, max * 1.15)] },
         },
-        axes: [axis, { ...axis, size: 36 }],
+        axes: [
+          { ...axis, space: 90, values: (_plot, ticks) => ticks.map(timeOfDay) },
+          { ...axis, size: 36 },
+        ],
         series: [
           {},
           { label: 'Running', stroke: colour('--c1'), width: 2, points: { show: false } },
@@ -43,10 +55,11 @@ export default function FleetStrip({ history }: { history: History }) {
       observer.disconnect();
       made.destroy();
     };
-  }, []);
+  }, [dark]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new canvas is empty
   useEffect(() => {
     if (history.atS.length > 0) plot.current?.setData([history.atS, history.running, history.waiting]);
-  }, [history]);
+  }, [history, dark]);
   return (
     <figure>
       <div ref={host} aria-hidden="true" className="w-full overflow-hidden" />
@@ -54,6 +67,18 @@ export default function FleetStrip({ history }: { history: History }) {
         <span>— running: {history.running.at(-1) ?? 0}</span>
         <span>- - without a first token: {history.waiting.at(-1) ?? 0}</span>
       </figcaption>
+      <Twin>
+        <Table
+          caption="Running and waiting in figures, newest first"
+          rows={sampled(history, ROW_S)}
+          rowKey={(row) => String(row.atS)}
+          columns={[
+            { id: 'at', header: 'Time', cell: (row) => timeOfDay(row.atS) },
+            { id: 'running', header: 'Running', numeric: true, cell: (row) => count(row.running) },
+            { id: 'waiting', header: 'Without a first token', numeric: true, cell: (row) => count(row.waiting) },
+          ]}
+        />
+      </Twin>
     </figure>
   );
 }

@@ -94,7 +94,7 @@ export default function FleetPage() {
                 </Empty>
               </div>
             ) : (
-              <ul className="grid gap-4 sm:grid-cols-2 xl:grid-cols-3">
+              <ul className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">
                 {sorted(data.workers, sort).map((worker) => (
                   <Tile key={worker.url} worker={worker} />
                 ))}

@@ -36,12 +36,12 @@ export function Filters({ search, set, clear }: Props) {
           type="search"
           aria-label="Request id, or its beginning"
           placeholder="req_…"
-          className="field w-44 font-mono"
+          className="field w-44 font-mono text-sm"
           {...id}
         />
         <select
           aria-label="Time"
-          className="field w-auto"
+          className="field w-auto text-sm"
           value=""
           onChange={(event) => {
             const range = event.target.value as Range | '';
@@ -133,7 +133,7 @@ function AtLeast({ label, any, name, steps, value, onPick }: AtLeastProps) {
   return (
     <select
       aria-label={label}
-      className="field w-auto"
+      className="field w-auto text-sm"
       value={value ?? ''}
       onChange={(event) => onPick(event.target.value ? Number(event.target.value) : undefined)}
     >

@@ -69,7 +69,7 @@ function Detail({ data }: { data: RequestDetail }) {
             [
               'Outcome',
               <Badge key="o" tone={outcomeTone(data.outcome)}>
-                {data.status} {outcomeName(data.outcome)}
+                {data.status || ''} {outcomeName(data.outcome)}
               </Badge>,
             ],
             ['Admitted', dateTime(data.admittedAt)],

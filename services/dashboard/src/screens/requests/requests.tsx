@@ -125,7 +125,7 @@ const COLUMNS: readonly Column<RequestLine>[] = [
     cell: (row) => (
       <span className="inline-flex items-center gap-1.5 whitespace-nowrap">
         <Badge tone={outcomeTone(row.outcome)}>
-          <span className="num">{row.status}</span> {outcomeName(row.outcome)}
+          {row.status > 0 ? <span className="num">{row.status}</span> : null} {outcomeName(row.outcome)}
         </Badge>
         {row.code ? <code className="hidden text-xs text-muted xl:inline">{row.code}</code> : null}
       </span>

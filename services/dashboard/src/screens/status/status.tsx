@@ -7,6 +7,8 @@ import { usd } from '../../lib/money.ts';
 import { count, percent } from '../../lib/numbers.ts';
 import { dateTime, duration, relative } from '../../lib/time.ts';
 import { Badge, Card, Empty, Facts, Loaded, PageBody } from '../../ui/parts.tsx';
+import { Table } from '../../ui/table.tsx';
+import { Twin } from '../../ui/twin.tsx';
 import { MODEL_STATE } from '../models/models.tsx';
 
 type Model = StatusView['models'][number];
@@ -62,7 +64,7 @@ function ModelCard({ model }: { model: Model }) {
   const { name, tone } = MODEL_STATE[model.state];
   return (
     <Card title={<code>{model.id}</code>} actions={<Badge tone={tone}>{name}</Badge>}>
-      <Hours hours={model.hours} />
+      <Hours of={model.id} hours={model.hours} />
       <div className="mt-4">
         <Facts
           columns={4}
@@ -88,8 +90,8 @@ function ModelCard({ model }: { model: Model }) {
 const colour = (uptime: number | null, requests: boolean) =>
   !requests || uptime === null ? 'bg-hover' : uptime >= 0.995 ? 'bg-ok' : uptime >= 0.95 ? 'bg-warn' : 'bg-bad';
 
-/** 48 bars, one an hour; the sentence for listeners says the same. */
-function Hours({ hours }: { hours: Model['hours'] }) {
+/** 48 bars, one an hour, and the same in figures. */
+function Hours({ of, hours }: { of: string; hours: Model['hours'] }) {
   const used = hours.filter(({ requests }) => requests);
   const worst = used.reduce((low, { uptime }) => Math.min(low, uptime ?? 1), 1);
   return (
@@ -108,6 +110,25 @@ function Hours({ hours }: { hours: Model['hours'] }) {
         <span>{used.length === 0 ? 'no requests yet' : `worst hour ${percent(worst, 1)}`}</span>
         <span>now</span>
       </figcaption>
+      {used.length > 0 ? (
+        <Twin>
+          <Table
+            caption={`Hours of ${of} with requests, newest first`}
+            rows={[...used].reverse()}
+            rowKey={(hour) => hour.start}
+            columns={[
+              { id: 'start', header: 'Hour', cell: (hour) => dateTime(hour.start) },
+              { id: 'served', header: 'Served', numeric: true, cell: (hour) => percent(hour.uptime, 1) },
+              {
+                id: 'first',
+                header: 'First token, median',
+                numeric: true,
+                cell: (hour) => duration(hour.firstTokenP50Ms),
+              },
+            ]}
+          />
+        </Twin>
+      ) : null}
     </figure>
   );
 }

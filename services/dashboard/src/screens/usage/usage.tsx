@@ -68,7 +68,7 @@ export default function UsagePage() {
       <div className="flex flex-wrap items-center gap-2">
         <select
           aria-label="Time"
-          className="field w-auto"
+          className="field w-auto text-sm"
           data-filter
           value={search.from ? 'own' : (search.range ?? '7d')}
           onChange={(event) =>
@@ -98,7 +98,7 @@ export default function UsagePage() {
         />
         <select
           aria-label="Bars are made of"
-          className="field w-auto"
+          className="field w-auto text-sm"
           value={group}
           onChange={(event) => set({ group: event.target.value as NonNullable<UsageSearch['group']> })}
         >
