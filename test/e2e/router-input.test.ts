@@ -63,7 +63,11 @@ describe('a request is refused', () => {
   });
 
   test('that is no HTTP, or has headers without end: 400 and 431 in JSON', async () => {
-    expect(await raw('NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 .*"code":"invalid_request"/s);
+    const nonsense = await raw('NONSENSE\r\n\r\n');
+    expect(nonsense).toMatch(
+      /^HTTP\/1\.1 400 .*"code":"invalid_request".*"doc_url":"\/docs\/errors\/invalid_request"/s,
+    );
+    expect(nonsense).toMatch(/\r\nx-request-id: req_\w+\r\n/);
     const head = `GET /v1/models HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`;
     expect(await raw(head)).toMatch(/^HTTP\/1\.1 431 /);
     // Two lengths that disagree are how requests are smuggled past a proxy.

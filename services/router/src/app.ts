@@ -431,7 +431,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     });
     lifecycle.defer('metrics', () => metricsServer?.close());
   }
-  const server = createHttpServer(app);
+  const server = createHttpServer(app, { profile: profiles[0]!, requestId: () => newId('req', requestBytes) });
   leaveKindly(server, () => draining);
   const url = await listen(server, config.TOLLGATE_ROUTER_LISTEN);
   lifecycle.defer('requests', async () => {

@@ -113,6 +113,10 @@ describe.each(ENGINES)('%s', (engine) => {
   });
 
   test('an unknown address under any contract is 404', async () => {
-    for (const base of Object.values(BASES)) expect((await world.get(`${base}/nowhere`)).status).toBe(404);
+    for (const base of Object.values(BASES)) {
+      const { status, headers, json } = await world.get(`${base}/nowhere`);
+      expect([status, json.error.metadata.doc_url]).toEqual([404, '/docs/errors/not_found']);
+      expect(headers.get('x-request-id')).toMatch(/^req_/);
+    }
   });
 });
