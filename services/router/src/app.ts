@@ -183,10 +183,10 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   lifecycle.defer('heartbeats', () => heartbeats.stop());
 
   // Workers.
-  const pools = new Pools({
-    connectTimeoutMs: config.TOLLGATE_CONNECT_TIMEOUT_MS,
-    maxConnections: config.TOLLGATE_WORKER_CONCURRENCY,
-  });
+  const pools = new Pools(
+    { connectTimeoutMs: config.TOLLGATE_CONNECT_TIMEOUT_MS, maxConnections: config.TOLLGATE_WORKER_CONCURRENCY },
+    clock,
+  );
   lifecycle.defer('worker connections', () => pools.close());
   const fleet = new Fleet(
     {

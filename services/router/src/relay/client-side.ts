@@ -3,6 +3,7 @@
  * is still there. Express does not reach this far: it sees Node's plain response. Text is latin1, one character a byte.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 export interface ClientSideEvents {
   /** The connection closed before the answer was complete. */
@@ -123,11 +124,17 @@ export class ClientSide {
   /** How long a client may take for the last bytes. */
   private readonly patienceMs: number;
   private ended = false;
+  /** Where chunks of a stream go once its head has left; null: to the response, which knows better. */
+  private socket: Socket | null = null;
+  private awaitsDrain = false;
   private readonly onClose = (): void => {
     if (this.kept) this.events.drained();
     else if (!this.ended || !this.response.writableFinished) this.events.gone();
   };
-  private readonly onDrain = (): void => this.events.drained();
+  private readonly onDrain = (): void => {
+    this.awaitsDrain = false;
+    this.events.drained();
+  };
 
   constructor(response: ServerResponse, patienceMs: number, events: ClientSideEvents) {
     this.response = response;
@@ -158,13 +165,20 @@ export class ClientSide {
   /** Begins a stream; its status leaves at once. */
   start(status: number, headers: Record<string, string>): void {
     startStream(this.response, status, headers);
+    // A framed chunk is bytes for the connection: the response would only cork it, and uncork it in another turn.
+    if (framed.has(this.response)) this.socket = this.response.socket;
   }
 
   /** False = wait for `drained`. */
   write(text: string): boolean {
-    taps.get(this.response)?.bytes(text);
-    if (this.response.destroyed) return true;
-    return this.response.write(framed.has(this.response) ? frame(text) : text, 'latin1');
+    const { response, socket } = this;
+    taps.get(response)?.bytes(text);
+    if (response.destroyed) return true;
+    if (socket === null) return response.write(framed.has(response) ? frame(text) : text, 'latin1');
+    if (socket.write(frame(text), 'latin1')) return true;
+    if (!this.awaitsDrain) socket.once('drain', this.onDrain);
+    this.awaitsDrain = true;
+    return false;
   }
 
   /** Ends the stream with these last bytes. */
@@ -202,6 +216,7 @@ export class ClientSide {
   release(): void {
     this.response.off('close', this.onClose);
     this.response.off('drain', this.onDrain);
+    this.socket?.off('drain', this.onDrain);
   }
 
   /** Nobody watches an answer that was handed over: one that its client does not take is dropped. */

@@ -18,7 +18,7 @@ export class PlainRelay extends Relay {
   protected answerBytes(chunk: Buffer): void {
     this.size += chunk.length;
     if (this.size > this.parts.limits.plainAnswerBytes) this.stop('garbage', 'the answer is too long');
-    else this.chunks.push(chunk);
+    else this.chunks.push(Buffer.from(chunk));
   }
 
   protected answerEnded(): void {

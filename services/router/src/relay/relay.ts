@@ -116,7 +116,7 @@ export abstract class Relay implements AnswerSink {
       return;
     }
     this.refusedBytes += chunk.length;
-    if (this.refusedBytes <= ERROR_BODY_BYTES) this.refusedChunks.push(chunk);
+    if (this.refusedBytes <= ERROR_BODY_BYTES) this.refusedChunks.push(Buffer.from(chunk));
   }
 
   ended(_attempt: Attempt): void {

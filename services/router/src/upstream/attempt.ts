@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 /** What an attempt tells whoever reads the answer. After `failed` or `ended` nothing more comes. */
 export interface AnswerSink {
   started(attempt: Attempt, status: number, contentType: string): void;
+  /** `chunk` is valid during the call only: the next read fills the same memory. */
   bytes(attempt: Attempt, chunk: Buffer): void;
   ended(attempt: Attempt): void;
   failed(attempt: Attempt, error: Error): void;

@@ -1,21 +1,27 @@
-/** Connection pools, one per worker, and the small requests that are not generations. */
+/** Connections to workers, and the small requests that are not generations. */
+import type { Clock } from '@tollgate/shared/runtime/clock';
 import { Pool } from 'undici';
 import { type AnswerSink, Attempt } from './attempt.ts';
-
-export interface PoolsOptions {
-  connectTimeoutMs: number;
-  /** Connections to one worker; each carries one generation at a time. */
-  maxConnections: number;
-}
+import { type ConnectionsOptions, type GenerationRequest, IDLE_MS, WorkerConnections } from './worker-connections.ts';
 
 const JSON_TYPE = 'application/json';
 
-export class Pools {
-  private readonly pools = new Map<string, Pool>();
-  private readonly options: PoolsOptions;
+/** What generations are dispatched through: the same of undici's own and of ours. */
+interface Generations {
+  dispatch(request: GenerationRequest, handler: Attempt): boolean;
+  close(): Promise<void>;
+  destroy(): Promise<void>;
+}
 
-  constructor(options: PoolsOptions) {
+export class Pools {
+  private readonly generations = new Map<string, Generations>();
+  private readonly calls = new Map<string, Pool>();
+  private readonly options: ConnectionsOptions;
+  private readonly clock: Clock;
+
+  constructor(options: ConnectionsOptions, clock: Clock) {
     this.options = options;
+    this.clock = clock;
   }
 
   /**
@@ -33,17 +39,7 @@ export class Pools {
     const attempt = new Attempt(sink);
     const headers = ['content-type', JSON_TYPE, 'x-request-id', requestId];
     if (traceparent !== null) headers.push('traceparent', traceparent);
-    this.pool(worker).dispatch(
-      {
-        path,
-        method: 'POST',
-        headers,
-        body,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      },
-      attempt,
-    );
+    this.dispatcher(worker).dispatch({ path, method: 'POST', headers, body }, attempt);
     return attempt;
   }
 
@@ -65,32 +61,48 @@ export class Pools {
     return { status: response.statusCode, text: await response.body.text() };
   }
 
-  /** Lets go of a gone worker's pool; requests that still run there go on. */
+  /** Lets go of a gone worker's connections; requests that still run there go on. */
   forgetIdle(worker: string): void {
-    const pool = this.pools.get(worker);
-    this.pools.delete(worker);
-    pool?.close().catch(() => {});
+    for (const kept of [this.generations, this.calls]) {
+      const dispatcher = kept.get(worker);
+      kept.delete(worker);
+      dispatcher?.close().catch(() => {});
+    }
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.pools.values()].map((pool) => pool.destroy()));
-    this.pools.clear();
+    await Promise.all([...this.generations.values(), ...this.calls.values()].map((kept) => kept.destroy()));
+    this.generations.clear();
+    this.calls.clear();
+  }
+
+  private dispatcher(worker: string): Generations {
+    let dispatcher = this.generations.get(worker);
+    if (dispatcher === undefined) {
+      const isPlain = worker.startsWith('http:');
+      dispatcher = isPlain ? new WorkerConnections(worker, this.options, this.clock) : this.newPool(worker);
+      this.generations.set(worker, dispatcher);
+    }
+    return dispatcher;
   }
 
   private pool(worker: string): Pool {
-    let pool = this.pools.get(worker);
+    let pool = this.calls.get(worker);
     if (pool === undefined) {
-      pool = new Pool(worker, {
-        connections: this.options.maxConnections,
-        pipelining: 1,
-        connect: { timeout: this.options.connectTimeoutMs },
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        // Below uvicorn's own 5 s, so that a request never meets a socket that is just being closed.
-        keepAliveTimeout: 4_000,
-      });
-      this.pools.set(worker, pool);
+      pool = this.newPool(worker);
+      this.calls.set(worker, pool);
     }
     return pool;
+  }
+
+  private newPool(worker: string): Pool {
+    return new Pool(worker, {
+      connections: this.options.maxConnections,
+      pipelining: 1,
+      connect: { timeout: this.options.connectTimeoutMs },
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: IDLE_MS,
+    });
   }
 }
