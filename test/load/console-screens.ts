@@ -4,7 +4,7 @@ import type { Db } from '../../services/shared/src/db/client.ts';
 import { type RequestFilter, RequestStore } from '../../services/shared/src/db/request-store.ts';
 import { StatsStore } from '../../services/shared/src/db/stats-store.ts';
 import { DAY_MS, requestIdOf } from './console-fill.ts';
-import { cpuUs, processTree } from './procfs.ts';
+import { treeCpuUs } from './procfs.ts';
 
 /** Reads one address as the signed-in browser. */
 export type Get = (path: string) => Promise<unknown>;
@@ -129,14 +129,13 @@ export async function measure(screens: readonly Screen[], runs: number): Promise
   const measured: Measured[] = [];
   for (const { name, isPaint, run } of screens) {
     const times: number[] = [];
-    const pids = processTree(process.pid);
-    const cpuBefore = cpuUs(pids);
+    const cpuBefore = treeCpuUs(process.pid);
     for (let i = 0; i < runs; i++) {
       const startedMs = performance.now();
       await run();
       times.push(performance.now() - startedMs);
     }
-    const cpuMs = (cpuUs(pids) - cpuBefore) / 1000 / runs;
+    const cpuMs = (treeCpuUs(process.pid) - cpuBefore) / 1000 / runs;
     const firstMs = times[0]!;
     times.sort((a, b) => a - b);
     measured.push({ name, isPaint, firstMs, medianMs: times[Math.floor(runs / 2)]!, worstMs: times.at(-1)!, cpuMs });

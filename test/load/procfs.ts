@@ -42,6 +42,14 @@ export function cpuUs(pids: readonly number[]): number {
   return (ticks / ticksPerSecond) * 1e6;
 }
 
+/** CPU of `pid` and all below it, also of those that ended meanwhile and were waited for, in microseconds. */
+export function treeCpuUs(pid: number): number {
+  const ticks = processTree(pid)
+    .flatMap((each) => statFields(each).slice(11, 15))
+    .reduce((sum, field) => sum + Number(field), 0);
+  return (ticks / ticksPerSecond) * 1e6;
+}
+
 /** Resident memory of the processes in bytes; pages that they share are counted for each. */
 export function residentBytes(pids: readonly number[]): number {
   let total = 0;
