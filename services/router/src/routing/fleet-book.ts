@@ -7,6 +7,7 @@
  * the pipeline's one `finally`, and the sums are recomputed to exactly zero when a worker's last entry ends.
  */
 import { crc32 } from '@tollgate/shared/domain/key';
+import { BlockList } from './block-list.ts';
 import { type EngineEstimate, H100_FP8, Learned, OutputLengths, PeakEwma, prefillMs, stepMs } from './estimates.ts';
 import { type BlockHash, PrefixIndex } from './prefix-index.ts';
 import { SlowStart } from './slow-start.ts';
@@ -136,9 +137,8 @@ export class FleetBook {
   private readonly retired = new Set<number>();
   private hitErrorSum = 0;
   private hitReports = 0;
-  /** Every block of late with its tokens, and the sum of these. */
-  private readonly seen = new Map<BlockHash, number>();
-  private seenTokens = 0;
+  /** Every block of late. */
+  private readonly seen = new BlockList();
   private seenCapacity = 0;
   private depthsBuffer = new Uint32Array(0);
   private regretShare = 0;
@@ -425,18 +425,11 @@ export class FleetBook {
     for (let i = request.blocks.length - 1; i >= 0; i--) {
       const hash = request.blocks[i]!;
       const tokens = tokensAt(request, i + 1) - tokensAt(request, i);
-      const isKnown = seen.delete(hash);
-      if (isKnown && i >= depth) again += tokens;
-      if (!isKnown) this.seenTokens += tokens;
-      seen.set(hash, tokens);
+      if (!seen.use(hash)) seen.add(hash, tokens);
+      else if (i >= depth) again += tokens;
     }
     const share = Math.min(1, again / Math.max(1, uncached));
     this.regretShare += REGRET_WEIGHT * (share - this.regretShare);
-    if (this.seenTokens <= this.seenCapacity) return;
-    for (const [hash, tokens] of seen) {
-      seen.delete(hash);
-      this.seenTokens -= tokens;
-      if (this.seenTokens <= this.seenCapacity) break;
-    }
+    while (seen.tokens > this.seenCapacity && seen.shift() !== null);
   }
 }

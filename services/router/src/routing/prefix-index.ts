@@ -6,21 +6,20 @@
  * workers at once (64 workers, 32k tokens: tens of microseconds), and one least-recently-used list per worker, capped
  * at the tokens that the worker's cache truly holds: an oversized mirror promises hits that are gone.
  */
+import { BlockList } from './block-list.ts';
+
 export type BlockHash = number;
 
 export class PrefixIndex {
   private readonly holders = new Map<BlockHash, Uint32Array>();
-  /** Per worker: its blocks with their tokens, least recently used first (Map keeps insertion order). */
-  private readonly lists: Map<BlockHash, number>[] = [];
-  /** Tokens. */
-  private readonly sizes: number[] = [];
+  /** Per worker. */
+  private readonly lists: BlockList[] = [];
   private readonly capacities: number[] = [];
   private words = 1;
 
   /** Adds a worker with room for `capacityTokens`; answers its index. */
   addWorker(capacityTokens: number): number {
-    this.lists.push(new Map());
-    this.sizes.push(0);
+    this.lists.push(new BlockList());
     this.capacities.push(Math.max(1, Math.floor(capacityTokens)));
     const words = Math.ceil(this.lists.length / 32);
     if (words > this.words) {
@@ -46,14 +45,13 @@ export class PrefixIndex {
 
   /** Tokens that the worker is believed to hold. */
   size(worker: number): number {
-    return this.sizes[worker]!;
+    return this.lists[worker]!.tokens;
   }
 
   /** Forgets everything about a worker (it restarted). */
   clear(worker: number): void {
-    for (const hash of this.lists[worker]!.keys()) this.dropBit(worker, hash);
+    for (const hash of this.lists[worker]!.hashes()) this.dropBit(worker, hash);
     this.lists[worker]!.clear();
-    this.sizes[worker] = 0;
   }
 
   /**
@@ -101,19 +99,11 @@ export class PrefixIndex {
    */
   touch(worker: number, blocks: readonly BlockHash[], blockTokens: number, ends?: readonly number[]): void {
     const list = this.lists[worker]!;
-    let added = 0;
     // Tail first, so that the head of a prefix is the newest and lives longest, as in the engines' own lists.
     for (let i = blocks.length - 1; i >= 0; i--) {
       const hash = blocks[i]!;
-      const before = list.get(hash);
-      if (before !== undefined) {
-        list.delete(hash);
-        list.set(hash, before);
-        continue;
-      }
-      const tokens = ends === undefined ? blockTokens : ends[i]! - (i === 0 ? 0 : ends[i - 1]!);
-      list.set(hash, tokens);
-      added += tokens;
+      if (list.use(hash)) continue;
+      list.add(hash, ends === undefined ? blockTokens : ends[i]! - (i === 0 ? 0 : ends[i - 1]!));
       let bits = this.holders.get(hash);
       if (!bits) {
         bits = new Uint32Array(this.words);
@@ -121,7 +111,6 @@ export class PrefixIndex {
       }
       bits[worker >>> 5]! |= 1 << (worker & 31);
     }
-    this.sizes[worker]! += added;
     this.evict(worker);
   }
 
@@ -129,23 +118,17 @@ export class PrefixIndex {
   truncate(worker: number, blocks: readonly BlockHash[], depth: number): void {
     const list = this.lists[worker]!;
     for (let i = depth; i < blocks.length; i++) {
-      const tokens = list.get(blocks[i]!);
-      if (tokens === undefined) continue;
-      list.delete(blocks[i]!);
-      this.sizes[worker]! -= tokens;
-      this.dropBit(worker, blocks[i]!);
+      if (list.delete(blocks[i]!)) this.dropBit(worker, blocks[i]!);
     }
   }
 
   private evict(worker: number): void {
     const list = this.lists[worker]!;
     const capacity = this.capacities[worker]!;
-    if (this.sizes[worker]! <= capacity) return;
-    for (const [hash, tokens] of list) {
-      list.delete(hash);
-      this.sizes[worker]! -= tokens;
+    while (list.tokens > capacity) {
+      const hash = list.shift();
+      if (hash === null) return;
       this.dropBit(worker, hash);
-      if (this.sizes[worker]! <= capacity) return;
     }
   }
 
