@@ -1,78 +1,29 @@
 /** People at the console: signing in and up, sessions, step-up, two-factor, invitations, OIDC, the audit log. */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { UserStore } from '@tollgate/shared/db/user-store';
-import { Provider } from 'oidc-provider';
 import { Secret, TOTP } from 'otpauth';
 import { type Browser, type Harness, PASSWORD, startHarness } from '../../services/console/src/testing/harness.ts';
-import { freePort } from '../../services/shared/src/testkit/ports.ts';
+import { OIDC_CLIENT, type OidcStandIn, startOidc } from './oidc-stand-in.ts';
 
 jest.setTimeout(300_000);
 
 let h: Harness;
-let provider: Server;
-/** Whom the provider says it is: `sub`, e-mail, whether it vouches for it. */
-let person = { sub: 'p1', email: 'oidc@example.com', verified: true };
+let provider: OidcStandIn;
 
 beforeAll(async () => {
-  const port = await freePort();
-  const issuer = `http://127.0.0.1:${port}`;
+  provider = await startOidc({ sub: 'p1', email: 'oidc@example.com', verified: true });
   h = await startHarness({
     people: {
-      oidc: { id: 'sso', name: 'Local', issuer, clientId: 'tollgate', clientSecret: 'client-secret-of-the-test' },
+      oidc: {
+        ...{ id: 'sso', name: 'Local', issuer: provider.issuer },
+        ...{ clientId: OIDC_CLIENT.id, clientSecret: OIDC_CLIENT.secret },
+      },
     },
   });
-  const oidc = new Provider(issuer, {
-    clients: [
-      {
-        client_id: 'tollgate',
-        client_secret: 'client-secret-of-the-test',
-        redirect_uris: [`${h.url}/api/auth/oidc/sso/callback`],
-        grant_types: ['authorization_code'],
-        response_types: ['code'],
-      },
-    ],
-    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
-    conformIdTokenClaims: false,
-    pkce: { required: () => true },
-    features: { devInteractions: { enabled: false } },
-    interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
-    findAccount: async (_context, sub) => ({
-      accountId: sub,
-      claims: async () => ({ sub, email: person.email, email_verified: person.verified, name: 'Olga Oidc' }),
-    }),
-    cookies: { keys: ['a-cookie-key-of-the-test'] },
-  });
-  const handle = oidc.callback();
-  provider = createServer(async (request, response) => {
-    const url = request.url ?? '';
-    // The page on which a person would sign in and agree: here they always do.
-    if (url.startsWith('/interaction/')) {
-      const { prompt, params } = await oidc.interactionDetails(request, response);
-      if (prompt.name === 'login') {
-        await oidc.interactionFinished(
-          request,
-          response,
-          { login: { accountId: person.sub } },
-          { mergeWithLastSubmission: false },
-        );
-        return;
-      }
-      const grant = new oidc.Grant({ accountId: person.sub, clientId: String(params.client_id) });
-      grant.addOIDCScope('openid email profile');
-      const grantId = await grant.save();
-      await oidc.interactionFinished(request, response, { consent: { grantId } }, { mergeWithLastSubmission: true });
-      return;
-    }
-    handle(request, response);
-  });
-  await new Promise<void>((resolve) => provider.listen(port, '127.0.0.1', resolve));
-  expect((provider.address() as AddressInfo).port).toBe(port);
+  provider.serve(h.url);
 });
 afterAll(async () => {
-  provider?.close();
-  provider?.closeAllConnections();
+  provider?.stop();
   await h?.stop();
 });
 
@@ -362,7 +313,7 @@ describe('a provider', () => {
   });
 
   test('an e-mail it does not vouch for opens nothing', async () => {
-    person = { sub: 'p2', email: 'ada@example.com', verified: false };
+    provider.person = { sub: 'p2', email: 'ada@example.com', verified: false };
     const mallory = h.browser();
     expect((await goThrough(mallory, '/api/auth/oidc/sso/start')).path).toBe('/sign-in?error=email_unverified');
     expect(mallory.cookie).toBeNull();
@@ -371,7 +322,7 @@ describe('a provider', () => {
   test('who owns the e-mail takes over what somebody else registered with it; the old password is void', async () => {
     const squatter = h.browser();
     await squatter.signUp('mine@example.com');
-    person = { sub: 'p3', email: 'mine@example.com', verified: true };
+    provider.person = { sub: 'p3', email: 'mine@example.com', verified: true };
     const owner = h.browser();
     await goThrough(owner, '/api/auth/oidc/sso/start');
     expect((await owner.get('/api/me')).body.user.email).toBe('mine@example.com');
@@ -394,7 +345,7 @@ describe('a provider', () => {
     expect(nobody.cookie).toBeNull();
     // Nor does it send anybody to another host.
     for (const next of ['https://evil.example', '//evil.example', '/\\evil.example']) {
-      person = { sub: 'p1', email: 'oidc@example.com', verified: true };
+      provider.person = { sub: 'p1', email: 'oidc@example.com', verified: true };
       expect((await goThrough(h.browser(), `/api/auth/oidc/sso/start?next=${encodeURIComponent(next)}`)).path).toBe(
         '/',
       );

@@ -2,13 +2,15 @@
 import { AxeBuilder } from '@axe-core/playwright';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { findChromium } from '../../services/shared/src/runtime/binaries.mjs';
-import { type LocalStart, startLocal } from './local-start.ts';
+import { type LocalStart, type LocalStartOptions, startLocal } from './local-start.ts';
 
 const found = findChromium();
 /** `npm test` says in one line when there is no browser. */
 export const hasBrowser = found !== null;
+/** Of everybody who signs up here. */
+export const PASSWORD = 'a long enough password';
 /** On a busy machine a page and its API may take long; nothing here waits for time, only for what is seen. */
-const SEEN_LIMIT_MS = 30_000;
+const SEEN_LIMIT_MS = 60_000;
 
 export interface DashboardStack {
   stack: LocalStart;
@@ -20,9 +22,9 @@ export interface DashboardStack {
   stop(): Promise<void>;
 }
 
-export async function startDashboard(args: string[] = []): Promise<DashboardStack> {
+export async function startDashboard(options: LocalStartOptions = {}): Promise<DashboardStack> {
   if (!found) throw new Error('no browser here');
-  const stack = await startLocal({ args });
+  const stack = await startLocal(options);
   const browser = await chromium.launch({
     executablePath: found.program,
     env: { ...found.env },
@@ -58,8 +60,13 @@ export interface Visit {
   complaints: string[];
 }
 
-/** A fresh browser profile. */
-export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+/** A fresh browser profile. `others`: hosts that this person is sent to on purpose, such as a sign-in provider's. */
+export async function visit(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+  others: readonly string[] = [],
+): Promise<Visit> {
   const context = await browser.newContext({ baseURL: url, viewport: { width: 1280, height: 860 }, ...options });
   context.setDefaultTimeout(SEEN_LIMIT_MS);
   const complaints: string[] = [];
@@ -72,23 +79,60 @@ export async function visit(browser: Browser, url: string, options: BrowserConte
   });
   page.on('request', (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (protocol !== 'data:' && origin !== new URL(url).origin) complaints.push(`other host: ${origin}`);
+    const known = origin === new URL(url).origin || others.includes(origin);
+    if (protocol !== 'data:' && !known) complaints.push(`other host: ${origin}`);
   });
   return { context, page, complaints };
 }
 
-export async function signIn(page: Page, email: string, password: string): Promise<void> {
+/** As far as the password goes: what comes then may be a second step, or a refusal. */
+export async function tryPassword(page: Page, email: string, password: string): Promise<void> {
   await page.goto('/sign-in');
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-  await page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
 }
 
-/** Serious findings of axe about what is on the page now, one line each; of some rules, or of all. */
-export async function axeFindings(page: Page, rules?: string[]): Promise<string[]> {
-  const axe = new AxeBuilder({ page });
-  const { violations } = await (rules ? axe.withRules(rules) : axe).analyze();
+export const atHome = (page: Page): Promise<void> => page.getByRole('heading', { name: 'Home', level: 1 }).waitFor();
+
+export async function signIn(page: Page, email: string, password: string): Promise<void> {
+  await tryPassword(page, email, password);
+  await atHome(page);
+}
+
+export async function signUp(page: Page, name: string, email: string, organisation: string): Promise<void> {
+  await page.goto('/register');
+  await page.getByLabel('Your name').fill(name);
+  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByLabel('Organisation').fill(organisation);
+  await page.getByRole('button', { name: 'Make account' }).click();
+  await atHome(page);
+}
+
+/**
+ * Takes the secret out of the dialog that shows it once; nothing but "I saved it" closes that.
+ * `label`: what the secret is called there.
+ */
+export async function saveSecret(page: Page, label = 'Key'): Promise<string> {
+  const dialog = page.getByRole('dialog');
+  const secret = await dialog.getByLabel(label, { exact: true }).inputValue();
+  await page.keyboard.press('Escape');
+  await page.mouse.click(5, 5);
+  if (!(await dialog.isVisible())) throw new Error('the dialog with the secret was dismissed');
+  const done = dialog.getByRole('button', { name: 'Done' });
+  if (!(await done.isDisabled())) throw new Error('the dialog can be left before the secret was saved');
+  await dialog.getByLabel('I saved it').check();
+  await done.click();
+  await dialog.waitFor({ state: 'detached' });
+  return secret;
+}
+
+/** Serious findings of axe about what is on the page now, one line each. */
+export async function axeFindings(page: Page): Promise<string[]> {
+  // There are no frames, so the mode without a second page sees as much; passes are of no interest.
+  const axe = new AxeBuilder({ page }).setLegacyMode().options({ resultTypes: ['violations'] });
+  const { violations } = await axe.analyze();
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .flatMap(({ id, nodes }) =>
@@ -96,21 +140,14 @@ export async function axeFindings(page: Page, rules?: string[]): Promise<string[
     );
 }
 
-/** Asks again until it holds; fails with what it last said. For what another process does in its own time. */
-export async function eventually<T>(ask: () => Promise<T | null>, what: string, limitMs = SEEN_LIMIT_MS): Promise<T> {
-  const end = Date.now() + limitMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== null) return answer;
-    if (Date.now() > end) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
+/** An address and the heading by which its page is known. */
+export type KnownPage = readonly [path: string, heading: string | RegExp];
 
-/** The pages of an organisation, and the heading by which each is known. */
-export const PAGES: readonly [path: string, heading: string | RegExp][] = [
+/** The pages of an organisation; those of one key, request or collection are added by who has one. */
+export const PAGES: readonly KnownPage[] = [
   ['/', 'Home'],
   ['/playground', 'Playground'],
+  ['/collections', 'Collections'],
   ['/keys', 'API keys'],
   ['/usage', 'Usage'],
   ['/requests', 'Requests'],
@@ -123,7 +160,7 @@ export const PAGES: readonly [path: string, heading: string | RegExp][] = [
   ['/security', 'Your account'],
 ];
 /** Pages of those who run the installation. */
-export const ADMIN_PAGES: readonly [path: string, heading: string | RegExp][] = [
+export const ADMIN_PAGES: readonly KnownPage[] = [
   ['/admin/fleet', 'Fleet'],
   ['/admin/accounts', 'Accounts'],
   ['/admin/prices', 'Prices and plans'],
@@ -132,8 +169,11 @@ export const ADMIN_PAGES: readonly [path: string, heading: string | RegExp][] = 
   ['/admin/webhooks', 'Platform webhooks'],
   ['/admin/settings', 'Settings'],
 ];
-export const OPEN_PAGES: readonly [path: string, heading: string | RegExp][] = [
+export const OPEN_PAGES: readonly KnownPage[] = [
   ['/sign-in', 'Sign in'],
   ['/register', 'Make an account'],
+  ['/forgot-password', 'Forgot your password?'],
+  ['/reset-password#a-token', 'Choose a new password'],
+  ['/invite#a-token', 'You are invited'],
   ['/status', /models|Status/],
 ];

@@ -6,12 +6,16 @@ import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
 import type { Page } from 'playwright-core';
-import { ADMIN_PAGES, eventually, OPEN_PAGES, PAGES, signIn, startDashboard, visit } from './dashboard-kit.ts';
+import { eventually } from '../../services/shared/src/testkit/eventually.ts';
+import { ADMIN_PAGES, OPEN_PAGES, PAGES, signIn, startDashboard, visit } from './dashboard-kit.ts';
 import { open } from './dashboard-walks.ts';
 import { cleanUp } from './local-start.ts';
 
 const FOLDER = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
 const MODEL = 'Qwen/Qwen3-30B-A3B-FP8';
+const HOLIDAYS =
+  '# Holidays\n\nEverybody has thirty days of holidays a year. Ask for them two weeks before.\n\n# Illness\n\nCall before ten in the morning.\n';
+const HOUSE_RULES = 'The last one out turns off the light. Bicycles stand in the cellar, never in the hall.\n';
 const nameOf = (path: string) => path.replace(/^\//, '').replace(/\W+/g, '-') || 'home';
 
 mkdirSync(FOLDER, { recursive: true });
@@ -22,7 +26,7 @@ try {
   const shoot = async (page: Page, name: string) => {
     await page.screenshot({ path: `${FOLDER}${name}.png` });
   };
-  for (const [path, heading] of OPEN_PAGES) {
+  for (const [path, heading] of OPEN_PAGES.filter(([path]) => !path.includes('#'))) {
     await open(light.page, path, heading);
     await shoot(light.page, nameOf(path));
   }
@@ -42,6 +46,10 @@ try {
     await key('ci', { capDayUsd: '2' }),
     await key('laptop', { rpm: 60, expiresAt: new Date(Date.now() + 5 * 86_400_000).toISOString() }),
   ];
+  await open(light.page, '/team', 'Team');
+  await light.page.getByLabel('Keep prompts and answers of new requests').check();
+  await light.page.getByRole('button', { name: 'Save' }).last().click();
+  await light.page.getByText('kept 30 days').waitFor();
   for (let i = 0; i < 36; i++) {
     const client = new OpenAI({ baseURL: dev.routerUrl, apiKey: keys[[0, 0, 1, 0, 2][i % 5]!]!, maxRetries: 0 });
     const model = i % 12 === 11 ? 'no/such-model' : MODEL;
@@ -51,11 +59,32 @@ try {
     await client.chat.completions.create({ model, messages, max_tokens: 40 + 12 * i }).catch(() => undefined);
   }
 
+  await light.page.goto('/collections');
+  await light.page.getByRole('button', { name: 'New collection' }).click();
+  await light.page.getByRole('dialog').getByLabel('Name').fill('Handbook');
+  await light.page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+  await light.page.getByRole('heading', { level: 1, name: 'Handbook' }).waitFor();
+  await light.page.getByLabel('Files to upload').setInputFiles([
+    { name: 'holidays.md', mimeType: 'text/markdown', buffer: Buffer.from(HOLIDAYS) },
+    { name: 'house-rules.txt', mimeType: 'text/plain', buffer: Buffer.from(HOUSE_RULES) },
+  ]);
+  await light.page.getByRole('table').getByText('ready').nth(1).waitFor();
+  await light.page.getByLabel('Question').fill('How many days of holidays?');
+  await light.page.getByRole('main').getByRole('button', { name: 'Search' }).click();
+  await light.page.locator('[data-passage]').first().waitFor();
+  await shoot(light.page, 'collection');
+  await light.page.getByRole('link', { name: 'Ask it in the playground' }).click();
+  await light.page.getByLabel('User').fill('How many days of holidays do I have?');
+  await light.page.getByRole('button', { name: 'Run', exact: true }).click();
+  await light.page.getByText('shows its timeline and price').waitFor();
+  await light.page.locator('[data-source] summary').first().click();
+  await shoot(light.page, 'playground-sources');
+
   // Roll-ups follow the requests within seconds; an empty chart would say nothing.
-  await eventually(async () => {
+  await eventually('the roll-ups', async () => {
     await open(light.page, '/usage', 'Usage');
-    return (await light.page.getByRole('table').isVisible()) ? true : null;
-  }, 'the roll-ups');
+    return light.page.getByRole('table').isVisible();
+  });
   for (const [path, heading] of [...PAGES, ...ADMIN_PAGES]) {
     await open(light.page, path, heading);
     // Charts, editors and live tiles draw a moment after their page.
@@ -66,6 +95,15 @@ try {
   await light.page.locator('[data-row-main]').nth(2).click();
   await light.page.getByText('Timeline').waitFor();
   await shoot(light.page, 'request');
+  await light.page.getByRole('button', { name: 'Show it' }).click();
+  await light.page.getByRole('region', { name: 'Request' }).waitFor();
+  await light.page.getByRole('region', { name: 'Request' }).scrollIntoViewIfNeeded();
+  await shoot(light.page, 'request-kept');
+  await open(light.page, '/admin/fleet', 'Fleet');
+  await light.page.getByRole('button', { name: 'Explain' }).click();
+  await light.page.getByRole('table').getByText('chosen').waitFor();
+  await light.page.getByRole('table').scrollIntoViewIfNeeded();
+  await shoot(light.page, 'admin-fleet-why');
   await light.page.goto('/keys?create=true');
   await light.page.getByRole('dialog').waitFor();
   await shoot(light.page, 'keys-create');

@@ -1,92 +1,66 @@
-/** What a new customer does, in a real browser before the whole stack, with OpenAI's own SDK as the program. */
+/**
+ * What people do with the dashboard, in a real browser before the whole stack, with OpenAI's own SDK as the program. One
+ * start for all of it: a new customer first, then those who work beside her, then every page is looked at.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import OpenAI, { APIError } from 'openai';
+import { APIError } from 'openai';
 import type { Page } from 'playwright-core';
+import { recordProof } from '../../services/shared/src/testkit/counts.ts';
+import { eventually } from '../../services/shared/src/testkit/eventually.ts';
+import { documentsStory } from './dashboard-documents.ts';
 import {
   ADMIN_PAGES,
   axeFindings,
-  type DashboardStack,
-  eventually,
   hasBrowser,
   OPEN_PAGES,
   PAGES,
+  PASSWORD,
+  saveSecret,
   signIn,
-  startDashboard,
+  signUp,
   type Visit,
   visit,
 } from './dashboard-kit.ts';
-import { auditPages, auditPhone, open } from './dashboard-walks.ts';
-import { cleanUp } from './local-start.ts';
+import { operatorsStory } from './dashboard-operators.ts';
+import { peopleStory } from './dashboard-people.ts';
+import { auditPages, type Looked } from './dashboard-walks.ts';
+import { STEP_LIMIT_MS, type StoryWorld, startStoryWorld } from './dashboard-world.ts';
 
 const EMAIL = 'ada@example.com';
-const PASSWORD = 'a long enough password';
-const STEP_LIMIT_MS = 120_000;
 /** axe reads every element of every page; on a busy machine that is minutes. */
 const AUDIT_LIMIT_MS = 400_000;
+const given = hasBrowser ? describe : describe.skip;
 
-(hasBrowser ? describe : describe.skip)('a new customer', () => {
-  let app: DashboardStack;
+let world: StoryWorld;
+beforeAll(async () => {
+  if (hasBrowser) world = await startStoryWorld();
+}, 300_000);
+afterAll(() => world?.stop(), 60_000);
+
+given('a new customer', () => {
   let seen: Visit;
   let page: Page;
   let firstKey = '';
   let secondKey = '';
 
   beforeAll(async () => {
-    app = await startDashboard();
-    // Open to anybody, with nothing to spend at first.
-    await app.operator('PATCH', '/api/settings', { signUp: 'open', signUpCreditUsd: '0' });
-    seen = await visit(app.browser, app.url);
+    seen = await visit(world.app.browser, world.app.url);
     page = seen.page;
-  }, 300_000);
-  afterAll(async () => {
-    await app?.stop();
-    await cleanUp();
-  }, 60_000);
+  }, STEP_LIMIT_MS);
 
-  const client = (apiKey: string) => new OpenAI({ baseURL: app.stack.dev.routerUrl, apiKey, maxRetries: 0 });
-  const ask = (apiKey: string, maxTokens = 8) =>
-    client(apiKey).chat.completions.create({
-      model: 'Qwen/Qwen3-30B-A3B-FP8',
-      messages: [{ role: 'user', content: 'Say hello' }],
-      max_tokens: maxTokens,
-    });
-  /** HTTP status of a request with a key. */
-  const statusOf = (apiKey: string) =>
-    ask(apiKey).then(
-      () => 200,
-      (error: unknown) => (error instanceof APIError ? (error.status ?? 0) : 0),
-    );
   const voucher = async (usd: string) =>
-    (await app.operator<{ code: string }>('POST', '/api/redemption-codes', { usd, note: 'test' })).code;
+    (await world.app.operator<{ code: string }>('POST', '/api/redemption-codes', { usd, note: 'test' })).code;
   const redeem = async (usd: string) => {
     await page.goto('/credits');
     await page.getByLabel('Redemption code').fill(await voucher(usd));
     await page.getByRole('button', { name: 'Redeem' }).click();
     await page.getByText('added.').waitFor();
   };
-  /** Takes the secret out of the dialog that shows it once; nothing but "I saved it" closes that. */
-  const saveSecret = async (): Promise<string> => {
-    const dialog = page.getByRole('dialog');
-    const secret = await dialog.getByLabel('Key', { exact: true }).inputValue();
-    await page.keyboard.press('Escape');
-    await page.mouse.click(5, 5);
-    expect(await dialog.isVisible()).toBe(true);
-    expect(await dialog.getByRole('button', { name: 'Done' }).isDisabled()).toBe(true);
-    await dialog.getByLabel('I saved it').check();
-    await dialog.getByRole('button', { name: 'Done' }).click();
-    await dialog.waitFor({ state: 'detached' });
-    return secret;
-  };
 
   test(
     'signs up and meets the guide, which knows that there is neither key nor credit',
     async () => {
-      await page.goto('/register');
-      await page.getByLabel('Your name').fill('Ada Lovelace');
-      await page.getByLabel('E-mail').fill(EMAIL);
-      await page.getByLabel('Password').fill(PASSWORD);
-      await page.getByLabel('Organisation').fill('Analytical Engines');
-      await page.getByRole('button', { name: 'Make account' }).click();
+      await signUp(page, 'Ada Lovelace', EMAIL, 'Analytical Engines');
       await page.getByRole('heading', { name: 'Your first request' }).waitFor();
       await page.getByText('Waiting for your first request').waitFor();
       expect(await page.getByRole('main').getByRole('link', { name: 'Add credit' }).count()).toBeGreaterThan(0);
@@ -100,11 +74,9 @@ const AUDIT_LIMIT_MS = 400_000;
       await page.getByRole('main').getByRole('button', { name: 'Create key' }).click();
       await page.getByRole('dialog').getByLabel('Name').fill('first');
       await page.getByRole('dialog').getByRole('button', { name: 'Create key' }).click();
-      firstKey = await saveSecret();
+      firstKey = await saveSecret(page);
       expect(firstKey).toMatch(/^tg_live_/);
-      expect(
-        await eventually(async () => ((await statusOf(firstKey)) === 402 ? 402 : null), 'a refusal for credit'),
-      ).toBe(402);
+      await eventually('a refusal for credit', async () => (await world.statusOf(firstKey)) === 402);
       await page.getByText('insufficient_credits').waitFor();
       await page.getByRole('status').getByRole('link', { name: 'Add credit' }).waitFor();
     },
@@ -117,7 +89,7 @@ const AUDIT_LIMIT_MS = 400_000;
       await redeem('0.0005');
       await page.goto('/');
       await page.getByRole('heading', { name: 'Your first request' }).waitFor();
-      const answer = await ask(firstKey);
+      const answer = await world.ask(firstKey);
       expect(answer.choices[0]?.message.content).toBeTruthy();
       await page.getByText('It works: your first request was served.').waitFor();
     },
@@ -133,14 +105,12 @@ const AUDIT_LIMIT_MS = 400_000;
       await page.goto('/requests');
       await page.getByRole('table', { name: 'Requests' }).getByText('200 Served').first().waitFor();
       await page.getByRole('table', { name: 'Requests' }).getByText('402 Refused: credit').first().waitFor();
-      await eventually(async () => {
+      await eventually('the roll-up of the hour', async () => {
         await page.goto('/usage?range=24h');
-        await page.getByRole('heading', { name: 'Usage', level: 1 }).waitFor();
         const table = page.getByRole('table', { name: 'The chart in figures' });
-        const shown = table.or(page.getByText('No requests in this time'));
-        await shown.first().waitFor();
-        return (await table.isVisible()) ? true : null;
-      }, 'the roll-up of the hour');
+        await table.or(page.getByText('No requests in this time')).first().waitFor();
+        return table.isVisible();
+      });
     },
     STEP_LIMIT_MS,
   );
@@ -148,21 +118,12 @@ const AUDIT_LIMIT_MS = 400_000;
   test(
     'spends until 402, tops up, and works again',
     async () => {
-      await eventually(
-        async () => {
-          const error = await ask(firstKey, 400).then(
-            () => null,
-            (refusal: unknown) => refusal,
-          );
-          return error instanceof APIError && error.status === 402 ? error : null;
-        },
-        'the end of the credit',
-        60_000,
-      );
+      await eventually('the end of the credit', async () => {
+        const error = await world.ask(firstKey, { max_tokens: 400 }).catch((refusal: unknown) => refusal);
+        return error instanceof APIError && error.status === 402;
+      });
       await redeem('1');
-      expect(await eventually(async () => ((await statusOf(firstKey)) === 200 ? 200 : null), 'service again')).toBe(
-        200,
-      );
+      await eventually('service again', async () => (await world.statusOf(firstKey)) === 200);
       await page.getByRole('table', { name: 'Ledger, newest first' }).getByText('+$1.00').waitFor();
     },
     STEP_LIMIT_MS,
@@ -175,14 +136,14 @@ const AUDIT_LIMIT_MS = 400_000;
       await page.getByRole('button', { name: 'Actions for first' }).click();
       await page.getByRole('menuitem', { name: 'Rotate' }).click();
       await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
-      secondKey = await saveSecret();
+      secondKey = await saveSecret(page);
       expect(secondKey).not.toBe(firstKey);
-      expect(await Promise.all([statusOf(firstKey), statusOf(secondKey)])).toEqual([200, 200]);
+      expect(await Promise.all([world.statusOf(firstKey), world.statusOf(secondKey)])).toEqual([200, 200]);
       const old = page.getByRole('row').filter({ hasText: 'Being replaced' });
       await old.getByRole('button', { name: 'Actions for first' }).click();
       await page.getByRole('menuitem', { name: 'Revoke' }).click();
       await revokeTyped();
-      expect(await Promise.all([statusOf(firstKey), statusOf(secondKey)])).toEqual([401, 200]);
+      expect(await Promise.all([world.statusOf(firstKey), world.statusOf(secondKey)])).toEqual([401, 200]);
     },
     STEP_LIMIT_MS,
   );
@@ -203,67 +164,9 @@ const AUDIT_LIMIT_MS = 400_000;
       await revokeTyped();
       const revokedAtMs = Date.now();
       // The very next request may already be refused; after a second every one is.
-      await eventually(async () => ((await statusOf(secondKey)) === 401 ? true : null), 'the refusal');
+      await eventually('the refusal', async () => (await world.statusOf(secondKey)) === 401);
       expect(Date.now() - revokedAtMs).toBeLessThan(5_000);
       await page.getByText('No key fits the filter').waitFor();
-    },
-    STEP_LIMIT_MS,
-  );
-
-  // Every rule in light; in dark only what the theme changes.
-  test.each([
-    ['light', undefined],
-    ['dark', ['color-contrast']],
-  ] as const)(
-    'axe finds nothing serious on any page, no text is below 12 px: %s',
-    async (colorScheme, only) => {
-      const rules = only ? [...only] : undefined;
-      const other = await visit(app.browser, app.url, { colorScheme, reducedMotion: 'reduce' });
-      expect(await auditPages(other.page, OPEN_PAGES, rules)).toEqual([]);
-      await signIn(other.page, EMAIL, PASSWORD);
-      expect(await auditPages(other.page, PAGES, rules)).toEqual([]);
-      // A page that belongs to one thing, and a dialog.
-      await open(other.page, '/requests', 'Requests');
-      await other.page.locator('[data-row-main]').first().click();
-      await other.page.getByText('Timeline').waitFor();
-      expect(await axeFindings(other.page, rules)).toEqual([]);
-      await other.page.goto('/keys?create=true');
-      await other.page.getByRole('dialog', { name: 'Create an API key' }).waitFor();
-      expect(await axeFindings(other.page, rules)).toEqual([]);
-      expect(other.complaints).toEqual([]);
-      await other.context.close();
-    },
-    AUDIT_LIMIT_MS,
-  );
-
-  test.each([
-    ['light', undefined],
-    ['dark', ['color-contrast']],
-  ] as const)(
-    "the operator's screens hold to the same: %s",
-    async (colorScheme, only) => {
-      const other = await visit(app.browser, app.url, { colorScheme, reducedMotion: 'reduce' });
-      await signIn(other.page, app.stack.dev.adminEmail, app.stack.dev.adminPassword);
-      expect(await auditPages(other.page, ADMIN_PAGES, only ? [...only] : undefined)).toEqual([]);
-      await other.page.goto('/admin/fleet');
-      await other.page.getByRole('button', { name: 'Drain' }).first().waitFor();
-      expect(other.complaints).toEqual([]);
-      await other.context.close();
-    },
-    AUDIT_LIMIT_MS,
-  );
-
-  test(
-    'on a phone every control is 44 px, and no page is wider than the screen',
-    async () => {
-      const phone = await visit(app.browser, app.url, {
-        viewport: { width: 390, height: 844 },
-        hasTouch: true,
-        isMobile: true,
-      });
-      await signIn(phone.page, EMAIL, PASSWORD);
-      expect(await auditPhone(phone.page, PAGES)).toEqual([]);
-      await phone.context.close();
     },
     STEP_LIMIT_MS,
   );
@@ -271,7 +174,7 @@ const AUDIT_LIMIT_MS = 400_000;
   test(
     'the keyboard alone goes everywhere, and typing is left in peace',
     async () => {
-      const hands = await visit(app.browser, app.url);
+      const hands = await visit(world.app.browser, world.app.url);
       const { page: screen } = hands;
       const { keyboard } = screen;
       await screen.goto('/sign-in');
@@ -294,7 +197,7 @@ const AUDIT_LIMIT_MS = 400_000;
         await keyboard.press(key);
         await at(name);
         // Who listens hears where they are.
-        await eventually(async () => ((await focused()) === name ? true : null), `focus on ${name}`);
+        await eventually(`focus on ${name}`, async () => (await focused()) === name);
       }
       await screen.locator('[data-row-main]').first().waitFor();
       await keyboard.press('j');
@@ -304,11 +207,13 @@ const AUDIT_LIMIT_MS = 400_000;
       await screen.getByText('Timeline').waitFor();
       await keyboard.press('Control+k');
       await screen.getByPlaceholder('Where to?').waitFor();
+      expect(await axeFindings(screen)).toEqual([]);
       await keyboard.type('limits');
       await keyboard.press('Enter');
       await at('Limits');
       await keyboard.press('?');
       await screen.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+      expect(await axeFindings(screen)).toEqual([]);
       await keyboard.press('Escape');
       await screen.getByRole('dialog').waitFor({ state: 'detached' });
       await keyboard.press('g');
@@ -332,4 +237,40 @@ const AUDIT_LIMIT_MS = 400_000;
   test('the browser had nothing to complain about: no script error, no breach of the policy, no other host', () => {
     expect(seen.complaints).toEqual([]);
   });
+});
+
+given('those who work beside her', () => peopleStory(() => world));
+given('documents and what was said', () => documentsStory(() => world));
+given('who runs the installation', () => operatorsStory(() => world));
+
+given('every page', () => {
+  test(
+    'axe finds nothing serious, no text is below 12 px, fingers find every control, nothing is wider than a phone',
+    async () => {
+      const { app } = world;
+      const other = await visit(app.browser, app.url);
+      const looks: Looked[] = [await auditPages(other.page, OPEN_PAGES)];
+      await signIn(other.page, EMAIL, PASSWORD);
+      const keyId = await other.page.evaluate<string>(
+        `fetch('/api/me').then((r) => r.json())
+          .then((me) => fetch('/api/keys?accountId=' + me.organisations[0].accountId)).then((r) => r.json())
+          .then(({ data }) => data[0].keyId)`,
+      );
+      const further = [
+        [`/keys/${keyId}`, 'first'],
+        ['/nowhere', 'There is no such page'],
+      ] as const;
+      looks.push(await auditPages(other.page, [...PAGES, ...further]));
+      const operator = await visit(app.browser, app.url);
+      await signIn(operator.page, app.stack.dev.adminEmail, app.stack.dev.adminPassword);
+      looks.push(await auditPages(operator.page, ADMIN_PAGES));
+      expect(looks.flatMap(({ faults }) => faults)).toEqual([]);
+      expect([...other.complaints, ...operator.complaints]).toEqual([]);
+      const looked = looks.reduce((sum, { times }) => sum + times, 0);
+      recordProof({ name: 'axe over every page of the dashboard', count: looked, result: 'no serious finding' });
+      await other.context.close();
+      await operator.context.close();
+    },
+    AUDIT_LIMIT_MS,
+  );
 });

@@ -1,16 +1,30 @@
 /** Walks over every page: what holds for all of them. */
 import type { Page } from 'playwright-core';
-import { axeFindings } from './dashboard-kit.ts';
+import { counts, testSeed } from '../../services/shared/src/testkit/counts.ts';
+import { axeFindings, type KnownPage } from './dashboard-kit.ts';
 
-/** Opens a page and waits until it shows its heading and nothing loads any more. */
-export async function open(page: Page, path: string, heading: string | RegExp): Promise<void> {
-  await page.goto(path);
+/** Waits until a page shows its heading and nothing loads any more. */
+async function settled(page: Page, heading: string | RegExp): Promise<void> {
   await page.getByRole('heading', { level: 1, name: heading }).waitFor();
   await page.locator('.skeleton').first().waitFor({ state: 'detached' });
 }
 
+/** Opens a page as by typing its address. */
+export async function open(page: Page, path: string, heading: string | RegExp): Promise<void> {
+  await page.goto(path);
+  await settled(page, heading);
+}
+
+/** Goes to a page as a link of the application does: nothing is loaded twice. */
+async function goTo(page: Page, path: string, heading: string | RegExp): Promise<void> {
+  await page.evaluate(
+    `history.pushState(null, '', ${JSON.stringify(path)}); dispatchEvent(new PopStateEvent('popstate'))`,
+  );
+  await settled(page, heading);
+}
+
 /** Visible texts smaller than 12 px, by their words. */
-export const smallTexts = (page: Page): Promise<string[]> =>
+const smallTexts = (page: Page): Promise<string[]> =>
   page.evaluate(`(() => {
     const found = new Set();
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -23,7 +37,7 @@ export const smallTexts = (page: Page): Promise<string[]> =>
   })()`);
 
 /** Buttons, links that look like buttons, fields and menu entries that a finger would miss (below 44 px), by name. */
-export const smallTargets = (page: Page): Promise<string[]> =>
+const smallTargets = (page: Page): Promise<string[]> =>
   page.evaluate(`(() => {
     const controls = document.querySelectorAll('button, select, input:not([type=checkbox]):not([type=radio]), .tap, .nav-item');
     return [...controls]
@@ -33,35 +47,46 @@ export const smallTargets = (page: Page): Promise<string[]> =>
   })()`);
 
 /** How far the page is wider than the screen, px: nothing but tables in their own frames may scroll sideways. */
-export const overflow = (page: Page): Promise<number> =>
+const overflow = (page: Page): Promise<number> =>
   page.evaluate(`document.documentElement.scrollWidth - document.documentElement.clientWidth`);
 
-/** Every page's serious findings of axe and its small texts, as lines; empty when all is well. */
-export async function auditPages(
-  page: Page,
-  pages: readonly (readonly [path: string, heading: string | RegExp])[],
-  rules?: string[],
-): Promise<string[]> {
+const DESKTOP = { width: 1280, height: 860 };
+const PHONE = { width: 390, height: 844 };
+const THEMES = ['light', 'dark'] as const;
+/** In which themes to look: both in a full run, else every other time the other one, and the seed says which first. */
+const inTurn = (index: number): readonly (typeof THEMES)[number][] =>
+  counts([THEMES[(index + testSeed()) % 2]!], [...THEMES]);
+
+/** What is wrong with what is on the page now, as lines; empty when all is well. */
+export async function faults(page: Page, themes = inTurn(0)): Promise<string[]> {
   const lines: string[] = [];
-  for (const [path, heading] of pages) {
-    await open(page, path, heading);
-    for (const finding of await axeFindings(page, rules)) lines.push(`${path}: ${finding}`);
-    for (const text of await smallTexts(page)) lines.push(`${path}: smaller than 12 px: ${text}`);
+  for (const colorScheme of themes) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    for (const finding of await axeFindings(page)) lines.push(`${colorScheme}: ${finding}`);
   }
+  for (const text of await smallTexts(page)) lines.push(`smaller than 12 px: ${text}`);
+  await page.setViewportSize(PHONE);
+  for (const name of await smallTargets(page)) lines.push(`smaller than 44 px: ${name}`);
+  const wider = await overflow(page);
+  if (wider > 0) lines.push(`${wider} px wider than the screen of a phone`);
+  await page.setViewportSize(DESKTOP);
   return lines;
 }
 
-/** The same on a phone: targets for fingers, and nothing wider than the screen. */
-export async function auditPhone(
-  page: Page,
-  pages: readonly (readonly [path: string, heading: string | RegExp])[],
-): Promise<string[]> {
-  const lines: string[] = [];
-  for (const [path, heading] of pages) {
-    await open(page, path, heading);
-    for (const name of await smallTargets(page)) lines.push(`${path}: smaller than 44 px: ${name}`);
-    const wider = await overflow(page);
-    if (wider > 0) lines.push(`${path}: ${wider} px wider than the screen`);
+export interface Looked {
+  faults: string[];
+  /** Pages times themes. */
+  times: number;
+}
+
+/** Looks at every page: axe, small texts, and on a phone's screen small targets and overflow. */
+export async function auditPages(page: Page, pages: readonly KnownPage[]): Promise<Looked> {
+  const found: Looked = { faults: [], times: 0 };
+  for (const [index, [path, heading]] of pages.entries()) {
+    await (index === 0 ? open : goTo)(page, path, heading);
+    const themes = inTurn(index);
+    found.times += themes.length;
+    for (const fault of await faults(page, themes)) found.faults.push(`${path}: ${fault}`);
   }
-  return lines;
+  return found;
 }

@@ -12,6 +12,8 @@ export interface StripeStandIn {
   calls: string[];
   /** What charging the card on file answers. */
   card: 'good' | 'declined';
+  /** Where Stripe would send the browser after the last checkout that was started. */
+  successUrl: string;
   /** So many of the next calls do their work and then lose the answer. */
   loseAnswers: number;
   stop(): Promise<void>;
@@ -48,6 +50,7 @@ export async function startStripe(): Promise<StripeStandIn> {
     const metadata = { paymentId: form.get('metadata[paymentId]'), accountId: form.get('metadata[accountId]') };
     if (method === 'POST' && path === '/v1/checkout/sessions') {
       const id = `cs_stand_in_${++made}`;
+      standIn.successUrl = form.get('success_url') ?? '';
       return ok({ id, object: 'checkout.session', url: `https://checkout.example/${id}`, metadata });
     }
     if (method === 'POST' && path === '/v1/payment_intents') {
@@ -79,6 +82,7 @@ export async function startStripe(): Promise<StripeStandIn> {
     url: '',
     calls: [],
     card: 'good',
+    successUrl: '',
     loseAnswers: 0,
     stop: () =>
       new Promise((resolve) => {
