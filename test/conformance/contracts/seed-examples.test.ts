@@ -1,7 +1,7 @@
 /** The requests that the five descriptions show or put together from their own examples, sent as they stand. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MODEL } from '../../e2e/router-kit.ts';
-import { type Contract, chunksOf, ENGINES, lastOf, startWorld, TICKET, TOOL, type World } from './kit.ts';
+import { type Contract, chunksOf, ENGINES, lastOf, startWorld, TICKET, TOOL, type World, wholeAnswer } from './kit.ts';
 
 describe.each(ENGINES)('%s', (engine) => {
   let world: World;
@@ -155,7 +155,9 @@ describe.each(ENGINES)('%s', (engine) => {
   test.each(EXAMPLES)('%s', async (_what, contract, body, sent) => {
     const headers: Record<string, string> = contract === 'rag' ? { 'x-user-id': 'u1', 'x-project-id': 'p1' } : {};
     const key = contract === 'rag' ? (await world.paidKey({ kind: 'service' })).text : world.key.text;
-    const answer = await world.call(contract, body, { key, headers });
+    const asked = () => world.call(contract, body, { key, headers });
+    // Random weights write bytes that are no text into a document, or no end.
+    const answer = contract === 'dottxt' ? await wholeAnswer(asked) : await asked();
     expect([answer.status, answer.status === 200 ? '' : answer.text]).toEqual([200, '']);
     expect(lastOf(world.sent)).toMatchObject({ model: MODEL, ...sent });
     const stayHere = ['user', 'chat_id', 'rag_params', 'max_completion_tokens', 'reasoning_effort'];
