@@ -80,8 +80,8 @@ export async function measureWindow(
 }
 
 /** A server that has just started compiles its code; what a figure tells of is one that has run for a while. */
-export async function warmUp(bench: Bench, subjects = bench.subjects, mostMs = 25_000): Promise<void> {
-  const requests = bench.quick ? 5_000 : 30_000;
+export async function warmUp(bench: Bench, subjects = bench.subjects, mostMs = 30_000): Promise<void> {
+  const requests = bench.quick ? 5_000 : 60_000;
   for (const subject of subjects) {
     for (const stream of [false, true]) {
       await bench.upstream.ask('configure', { delayMs: 0, chunks: 20, intervalMs: 1, noteArrivals: false });
