@@ -59,7 +59,7 @@ export function workloads(files: TraceFiles): Workload[] {
     ...(mooncake ? [traceWorkload('conversation', part(rows(mooncake), TUNING_SHARE, 1), 2.1)] : []),
     agents(92),
     sharedPrefix(65),
-    ...(azure ? [azureSessions('azure-sessions', part(rows(azure), TUNING_SHARE, 1), 13.5)] : []),
+    ...(azure ? [azureSessions('azure-sessions', part(rows(azure), TUNING_SHARE, 1), 10.2)] : []),
     agents(71, LONG_AGENTS),
     noisyTenant(46, true),
     noisyTenant(46, false),
@@ -72,7 +72,7 @@ export function tuningWorkloads({ mooncake, azure }: TraceFiles): Workload[] {
   return [
     ...(mooncake ? [traceWorkload('tune-conversation', part(rows(mooncake), 0, TUNING_SHARE), 2.1)] : []),
     ...(azure
-      ? [azureSessions('tune-sessions', part(rows(azure), 0, TUNING_SHARE), 15.3, { back: 0.55, among: 150 })]
+      ? [azureSessions('tune-sessions', part(rows(azure), 0, TUNING_SHARE), 13, { back: 0.55, among: 150 })]
       : []),
     agents(85, QUICK_AGENTS),
     sharedPrefix(45, { name: 'tune-prefix', groups: 60, prefixTokens: 10_240 }),
