@@ -160,7 +160,26 @@ test('8: a schema or a forced tool switches thinking off, so its grammar is appl
   expect(call.json.choices[0].message.tool_calls[0].function.name).toBe('go');
 });
 
-test('9, 10: what the engine drops is checked after it: no invalid document is delivered as complete', async () => {
+test('9: a bound that one backend drops and another refuses holds, and is never a refusal', async () => {
+  const objectOf = (a: object) => ({ type: 'object', properties: { a }, required: ['a'], additionalProperties: false });
+  const holds: [object, (a: unknown) => boolean][] = [
+    [
+      { type: 'string', pattern: '^(ab|c)+$', maxLength: 4 },
+      (a) => /^(ab|c){1,4}$/.test(String(a)) && `${a}`.length <= 4,
+    ],
+    [{ type: 'integer', multipleOf: 37, minimum: 0, maximum: 999 }, (a) => Number(a) % 37 === 0],
+  ];
+  for (const [a, fits] of holds) {
+    for (let seed = 0; seed < 4; seed++) {
+      const answer = await chat({ response_format: formOf(objectOf(a)), max_tokens: 200, seed });
+      if (answer.status === 200 && answer.json.choices[0].finish_reason === 'stop')
+        expect([a, fits(JSON.parse(answer.json.choices[0].message.content).a)]).toEqual([a, true]);
+      else expect([200, 502]).toContain(answer.status);
+    }
+  }
+});
+
+test('10: what the engine drops is checked after it: no invalid document is delivered as complete', async () => {
   const schema = {
     type: 'object',
     properties: { a: { type: 'string', enum: ['x', 'y'] }, b: { type: 'string', enum: ['x', 'y'] } },
