@@ -92,9 +92,17 @@ try {
     await shoot(light.page, nameOf(path));
   }
   await open(light.page, '/requests', 'Requests');
-  await light.page.locator('[data-row-main]').nth(2).click();
+  // One that a program sent; the playground's and retrieval's own stand above it.
+  const sent = light.page.getByRole('row').filter({ hasText: 'production' }).filter({ hasText: '200 Served' });
+  await sent.first().locator('[data-row-main]').click();
   await light.page.getByText('Timeline').waitFor();
   await shoot(light.page, 'request');
+  // What was said arrives beside the path, a moment after the bill.
+  await eventually('the text is kept', async () => {
+    await light.page.reload();
+    await light.page.getByText('Timeline').waitFor();
+    return light.page.getByRole('button', { name: 'Show it' }).isVisible();
+  });
   await light.page.getByRole('button', { name: 'Show it' }).click();
   await light.page.getByRole('region', { name: 'Request' }).waitFor();
   await light.page.getByRole('region', { name: 'Request' }).scrollIntoViewIfNeeded();
