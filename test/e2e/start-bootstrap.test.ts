@@ -148,31 +148,39 @@ test('proofs become a table, sorted by guarantee, that a text cannot break', asy
     { name: 'b', count: 2, seed: 7, result: 'a|b\nc' },
     { name: 'a', count: 500, result: '0 overspends' },
   ].map((proof) => JSON.stringify(proof));
-  const facts = { commit: 'abc', seed: 5, date: '2026-11-21', minutes: 70, passed: 3, failed: [] };
-  const text: string = renderProofs(`${lines.join('\n')}\n`, facts);
+  const run = { commit: 'abc', seed: 5, date: '2026-11-21', minutes: 70, files: {} };
+  const text: string = renderProofs(`${lines.join('\n')}\n`, [run]);
   expect(text.split('\n').slice(-4)).toEqual([
     '|---|---|---|---|',
     '| a | 500 |  | 0 overspends |',
     '| b | 2 | 7 | a\\|b c |',
     '',
   ]);
-  for (const part of ['commit: abc', 'seed: 5', 'date: 2026-11-21']) expect(text).toContain(part);
+  for (const part of ['commit abc, 2026-11-21', 'TOLLGATE_TEST_SEED=5']) expect(text).toContain(part);
 });
 
-test('proofs tell what failed, a file that could not be loaded too', async () => {
-  const { factsOf, renderProofs } = await load('proofs.mjs');
-  const report = {
-    numPassedTests: 3,
-    testResults: [
-      { name: '/p/a.test.ts', message: '', assertionResults: [{ status: 'passed', fullName: 'holds' }] },
-      { name: '/p/b.test.ts', message: 'no', assertionResults: [{ status: 'failed', fullName: 'never twice' }] },
-      { name: '/p/c.test.ts', message: 'Cannot find module', assertionResults: [] },
-    ],
-  };
-  const facts = factsOf(report, '/p');
-  expect(facts).toEqual({ passed: 3, failed: ['b.test.ts: never twice', 'c.test.ts: did not run'] });
-  const text: string = renderProofs('', { commit: 'abc', seed: 5, date: '2026-11-21', minutes: 70, ...facts });
-  expect(text).toContain('tests: 3 passed, 2 failed, in 70 minutes\n  - FAILED: b.test.ts: never twice\n');
+test('proofs tell what failed, a file that could not be loaded too, and that it passed later', async () => {
+  const { failedFiles, filesOf, renderProofs } = await load('proofs.mjs');
+  const result = (name: string, message: string, ...statuses: string[]) => ({
+    name: `/p/${name}.test.ts`,
+    message,
+    assertionResults: statuses.map((status) => ({ status, fullName: `${name} holds` })),
+  });
+  const about = { commit: 'abc', seed: 5, date: '2026-11-21', minutes: 70 };
+  const results = [result('a', '', 'passed'), result('b', 'no', 'failed', 'passed'), result('c', 'Cannot find module')];
+  const first = { ...about, files: filesOf({ testResults: results }, '/p') };
+  expect(failedFiles([first])).toEqual(['b.test.ts', 'c.test.ts']);
+  const text: string = renderProofs('', [first]);
+  expect(text).toContain('2 tests passed, 2 failed');
+  expect(text).toContain(
+    '\n  - failed: b.test.ts: b holds\n  - failed: c.test.ts: did not run\n\nNOT all tests passed.',
+  );
+  const mended = [result('b', '', 'passed', 'passed'), result('c', '', 'passed')];
+  const second = { ...about, commit: 'def', files: filesOf({ testResults: mended }, '/p') };
+  expect(failedFiles([first, second])).toEqual([]);
+  const both: string = renderProofs('', [first, second]);
+  for (const part of ['  - failed: b.test.ts', 'again: commit def', 'All tests passed in'])
+    expect(both).toContain(part);
 });
 
 test('a failed npm ci is told in one line with its cause', () => {

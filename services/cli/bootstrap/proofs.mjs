@@ -3,42 +3,57 @@
 import { relative } from 'node:path';
 
 /**
- * @typedef {object} RunFacts
+ * @typedef {object} FullRun
  * @property {string} commit
  * @property {number} seed
  * @property {string} date
- * @property {number} minutes the whole run took
- * @property {number} passed tests
- * @property {string[]} failed tests, each as `file: name`; a guarantee that did not hold is not left out
+ * @property {number} minutes
+ * @property {Record<string, { passed: number, failed: string[] }>} files by name; `failed` tests by name
  */
 
 /**
- * What jest's report (`--json`) says of the tests.
- * @param {{ numPassedTests: number, testResults: { name: string, message: string, assertionResults: { status: string, fullName: string }[] }[] }} report
+ * What jest's report (`--json`) says of each file.
+ * @param {{ testResults: { name: string, message: string, assertionResults: { status: string, fullName: string }[] }[] }} report
  * @param {string} root folder that file names are told relative to
- * @returns {Pick<RunFacts, 'passed' | 'failed'>}
+ * @returns {FullRun['files']}
  */
-export function factsOf({ numPassedTests, testResults }, root) {
-  const failed = testResults.flatMap(({ name, message, assertionResults }) => {
-    const file = relative(root, name);
-    const tests = assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
-    // A file that could not even be loaded has no tests, only a message.
-    if (tests.length === 0 && assertionResults.length === 0 && message !== '') return [`${file}: did not run`];
-    return tests.map((test) => `${file}: ${test}`);
-  });
-  return { passed: numPassedTests, failed };
+export function filesOf({ testResults }, root) {
+  return Object.fromEntries(
+    testResults.map(({ name, message, assertionResults }) => {
+      const failed = assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
+      // A file that could not even be loaded has no tests, only a message.
+      if (assertionResults.length === 0 && message !== '') failed.push('did not run');
+      return [
+        relative(root, name),
+        { passed: assertionResults.filter((test) => test.status === 'passed').length, failed },
+      ];
+    }),
+  );
 }
 
 /**
- * @param {string} lines @param {RunFacts} facts
+ * The files in which the last of these runs that had them saw a test fail.
+ * @param {FullRun[]} runs
+ */
+export function failedFiles(runs) {
+  const last = Object.assign({}, ...runs.map(({ files }) => files));
+  return Object.keys(last).filter((file) => last[file].failed.length > 0);
+}
+
+/**
+ * @param {string} lines
+ * @param {FullRun[]} runs the first of everything, each later one of what had failed until then; none is left out
  * @returns {string} Markdown
  */
-export function renderProofs(lines, { commit, seed, date, minutes, passed, failed }) {
-  const proofs = lines
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line))
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+export function renderProofs(lines, runs) {
+  const byName = new Map(
+    lines
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line))
+      .map((proof) => [proof.name, proof]),
+  );
+  const proofs = [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const cell = (/** @type {unknown} */ value) =>
     String(value ?? '')
       .replaceAll('|', '\\|')
@@ -48,11 +63,9 @@ export function renderProofs(lines, { commit, seed, date, minutes, passed, faile
     '',
     'What the last full run (`npm run test:full`) has shown. Written by that run, never by hand.',
     '',
-    `- commit: ${commit}`,
-    `- date: ${date}`,
-    `- tests: ${passed} passed, ${failed.length} failed, in ${minutes} minutes`,
-    ...failed.map((test) => `  - FAILED: ${test.replaceAll('\n', ' ')}`),
-    `- seed: ${seed} (repeat: \`TOLLGATE_TEST_SEED=${seed} npm run test:full\`)`,
+    ...runs.flatMap((run, i) => describe(run, i === 0 ? 'everything' : 'what had failed, again')),
+    '',
+    failedFiles(runs).length === 0 ? 'All tests passed in the last run that had them.' : 'NOT all tests passed.',
     '',
     '| guarantee | cases | seed | result |',
     '|---|---|---|---|',
@@ -61,4 +74,15 @@ export function renderProofs(lines, { commit, seed, date, minutes, passed, faile
     ),
     '',
   ].join('\n');
+}
+
+/** @param {FullRun} run @param {string} what @returns {string[]} */
+function describe({ commit, seed, date, minutes, files }, what) {
+  const results = Object.entries(files);
+  const passed = results.reduce((sum, [, file]) => sum + file.passed, 0);
+  const failed = results.flatMap(([file, result]) => result.failed.map((test) => `${file}: ${test}`));
+  return [
+    `- ${what}: commit ${commit}, ${date}, ${minutes} minutes, ${passed} tests passed, ${failed.length} failed (repeat: \`TOLLGATE_TEST_SEED=${seed} npm run test:full\`)`,
+    ...failed.map((test) => `  - failed: ${test.replaceAll('\n', ' ')}`),
+  ];
 }

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * `npm test [-- jest arguments]`: sets up a bare machine, then lint, types, and every test. With jest arguments only
- * those tests run, without lint and types. `--full` runs the counts that issues name and writes docs/proofs.md.
+ * those tests run, without lint and types. `--full` runs the counts that issues name and writes docs/proofs.md; with
+ * `--again` only the files that failed in the full run before, whose results it is added to.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,7 +28,7 @@ import {
   withNode,
   workFolder,
 } from './project.mjs';
-import { factsOf, renderProofs } from './proofs.mjs';
+import { failedFiles, filesOf, renderProofs } from './proofs.mjs';
 import { runStage, Stop, say } from './say.mjs';
 
 const NO_POSTGRES =
@@ -39,7 +40,8 @@ const FULL_TEST_LIMIT_MS = 3_600_000;
 
 async function main() {
   const full = process.argv.includes('--full');
-  const extra = process.argv.slice(2).filter((argument) => argument !== '--full');
+  const again = full && process.argv.includes('--again');
+  const extra = process.argv.slice(2).filter((argument) => argument !== '--full' && argument !== '--again');
   checkNodeVersion();
   await ensureInstalled();
   const node = serviceNode();
@@ -70,12 +72,17 @@ async function main() {
 
   const proofsFile = join(workFolder(), 'proofs.jsonl');
   const reportFile = join(workFolder(), 'full-run.json');
+  const runsFile = join(workFolder(), 'full-runs.json');
+  /** @type {import('./proofs.mjs').FullRun[]} */
+  const runs = again && existsSync(runsFile) ? JSON.parse(readFileSync(runsFile, 'utf8')) : [];
+  if (again) extra.push(...failedFiles(runs));
+  if (again && extra.length === 0) throw new Stop('nothing failed in a full run that is known here');
   // Every run explores other seeds, but for CI: a landing must not hang on luck.
   const freshSeed = process.env.CI ? CI_SEED : Math.floor(Math.random() * 2 ** 32);
   const seed = Number(process.env.TOLLGATE_TEST_SEED ?? freshSeed);
   env.TOLLGATE_TEST_SEED = String(seed);
   if (full) {
-    rmSync(proofsFile, { force: true });
+    if (!again) rmSync(proofsFile, { force: true });
     rmSync(reportFile, { force: true });
     env.TOLLGATE_TEST_FULL = '1';
     env.TOLLGATE_PROOFS_FILE = proofsFile;
@@ -91,25 +98,25 @@ async function main() {
   const workers = Math.max(1, Math.min(4, Math.floor(availableParallelism() / 2)));
   // The long suites of a full run mostly wait for what they killed, so that two go well together.
   const flags = [`--maxWorkers=${full ? 2 : workers}`, `--testTimeout=${full ? FULL_TEST_LIMIT_MS : TEST_LIMIT_MS}`];
-  const isWhole = full && extra.length === 0;
+  const isWhole = full && (again || extra.length === 0);
   if (isWhole) flags.push('--json', `--outputFile=${reportFile}`);
+  if (again) flags.push('--runTestsByPath');
   const startedMs = Date.now();
   const code = await run(node, [...nodeFlags, jest, ...flags, ...extra], env);
   if (isWhole && existsSync(reportFile)) {
     const git = (/** @type {string[]} */ args) =>
       String(spawnSync('git', args, { cwd: projectRoot, encoding: 'utf8' }).stdout).trim();
-    const commit = git(['rev-parse', 'HEAD']) + (git(['status', '--porcelain']) === '' ? '' : ' with local changes');
+    const changed = git(['status', '--porcelain', '--', ':!docs/proofs.md']) !== '';
+    runs.push({
+      commit: git(['rev-parse', 'HEAD']) + (changed ? ' with local changes' : ''),
+      seed,
+      date: new Date().toISOString(),
+      minutes: Math.round((Date.now() - startedMs) / 60_000),
+      files: filesOf(JSON.parse(readFileSync(reportFile, 'utf8')), projectRoot),
+    });
+    writeFileSync(runsFile, JSON.stringify(runs));
     const lines = existsSync(proofsFile) ? readFileSync(proofsFile, 'utf8') : '';
-    writeFileSync(
-      join(projectRoot, 'docs', 'proofs.md'),
-      renderProofs(lines, {
-        commit,
-        seed,
-        date: new Date().toISOString(),
-        minutes: Math.round((Date.now() - startedMs) / 60_000),
-        ...factsOf(JSON.parse(readFileSync(reportFile, 'utf8')), projectRoot),
-      }),
-    );
+    writeFileSync(join(projectRoot, 'docs', 'proofs.md'), renderProofs(lines, runs));
   }
   return code;
 }
