@@ -85,6 +85,8 @@ test('every endpoint of files and collections is closed to other accounts and ot
   const { json: batch } = await world.call(key, 'POST', `/v1/vector_stores/${store}/file_batches`, {
     file_ids: [file],
   });
+  // The file is in the collection already: the batch is there, and whole.
+  expect(batch).toMatchObject({ status: 'completed', file_counts: { completed: 1, total: 1 } });
   const strangerAccount = await world.key();
   const strangerProject = await world.key({ accountId: key.record.accountId, projectId: 'other' });
   const service = await world.key({ accountId: key.record.accountId, kind: 'service' });

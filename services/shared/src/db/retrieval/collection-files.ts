@@ -66,16 +66,21 @@ export class CollectionFileStore {
     this.#db = db;
   }
 
-  /** Adds the file, or leaves it as it is when it is there already. True when it was added. */
+  /**
+   * Adds the file, or leaves it as it is when it is there already; a batch that names it counts it all the same (the
+   * newest one, where several did). True when it was added.
+   */
   async add(file: NewCollectionFile): Promise<boolean> {
-    const { rows } = await sql`
+    const { rows } = await sql<{ ingest_id: string }>`
       INSERT INTO retrieval.store_files (store_id, file_id, ingest_id, key_id, filename, attributes, chunk_tokens,
                                          overlap_tokens, status, batch_id, created_at)
       VALUES (${file.storeId}, ${file.fileId}, ${file.ingestId}, ${file.keyId}, ${file.filename},
               ${JSON.stringify(file.attributes)}::jsonb, ${file.chunkTokens}, ${file.overlapTokens}, 'in_progress',
               ${file.batchId}, ${new Date(file.createdAtMs)})
-      ON CONFLICT (store_id, file_id) DO NOTHING RETURNING file_id`.execute(this.#db);
-    return rows.length > 0;
+      ON CONFLICT (store_id, file_id)
+        DO UPDATE SET batch_id = coalesce(excluded.batch_id, retrieval.store_files.batch_id)
+      RETURNING ingest_id`.execute(this.#db);
+    return rows[0]?.ingest_id === file.ingestId;
   }
 
   async get(storeId: string, fileId: string): Promise<CollectionFile | null> {
