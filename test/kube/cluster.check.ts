@@ -275,7 +275,11 @@ test(
     // Asked again, as an operator would: each of its questions has a limit of seconds, and this machine may stall for longer.
     let answer = await helmNow('test', 'shop', '--timeout', '300s');
     for (let i = 1; i < 3 && answer.code !== 0; i++) {
-      say(logOf('shop-tollgate-test').match(/^FAIL.*$/gm)?.join('\n') ?? 'it said nothing');
+      say(
+        logOf('shop-tollgate-test')
+          .match(/^FAIL.*$/gm)
+          ?.join('\n') ?? 'it said nothing',
+      );
       answer = await helmNow('test', 'shop', '--timeout', '300s');
     }
     expect([answer.code, answer.code === 0 ? '' : logOf('shop-tollgate-test')]).toEqual([0, '']);

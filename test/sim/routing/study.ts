@@ -78,7 +78,7 @@ async function main(): Promise<void> {
   const notes = existsSync(NOTES) ? readFileSync(NOTES, 'utf8') : '';
   const context = { files, seeds: whole, wanted: seeds, quick, workers: WORKERS, runs: reported.length, notes };
   const report = renderReport(reported, context);
-  writeFileSync(join(values.out, 'routing-study.json'), `${JSON.stringify(report.json, null, 1)}\n`);
+  writeFileSync(join(values.out, 'routing-study.json'), `${JSON.stringify(report.json, null, 2)}\n`);
   writeFileSync(join(values.out, 'routing-study.md'), report.markdown);
   for (const [name, svg] of Object.entries(report.plots)) writeFileSync(join(values.out, name), svg);
   say(`${wallMinutes.toFixed(1)} min; ${join(values.out, 'routing-study.md')}`);
