@@ -77,7 +77,8 @@ describe.each(ENGINES)('%s', (engine) => {
 
     test('C8 chunks share id, created and model, and carry deltas', async () => {
       const chunks = chunksOf((await expectStatus({ stream: true }, 200)).text);
-      expect(chunks.length).toBeGreaterThan(2);
+      // An answer of one token and its end are two.
+      expect(chunks.length).toBeGreaterThan(1);
       const [first] = chunks;
       for (const chunk of chunks) {
         expect(chunk).toMatchObject({
