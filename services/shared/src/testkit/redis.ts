@@ -103,7 +103,8 @@ export async function startRedis({ port: wanted, args = [] }: TestRedisOptions =
     child = undefined;
     if (!running || running.exitCode !== null || running.signalCode !== null) return;
     const gone = once(running, 'exit');
-    running.kill('SIGCONT');
+    // A frozen one hears nothing else; one that is thawed to be killed would answer what waits for it first.
+    if (signal !== 'SIGKILL') running.kill('SIGCONT');
     running.kill(signal);
     await gone;
   }
