@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import type { ProjectView } from '@tollgate/shared/contracts/console/organisations';
 import { useState } from 'react';
-import { account, keysQuery, listQuery, modelsQuery } from '../../api/queries.ts';
+import { account, listQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { dateTime, duration, RANGE_NAMES, RANGES, type Range, rangeMs } from '../../lib/time.ts';
 import { Button } from '../../ui/button.tsx';
@@ -10,10 +10,10 @@ import { useCommitted } from '../../ui/committed.ts';
 import { SelectField, TextField } from '../../ui/field.tsx';
 import { FilterChip } from '../../ui/menu.tsx';
 import { FURTHER_FILTERS, isFiltered, type RequestsSearch } from './filter.ts';
+import { ModelAndKey, some } from './model-and-key.tsx';
 import { OUTCOME_CHOICES } from './outcome.ts';
 
 const STATUSES = ['200', '400', '402', '403', '404', '408', '413', '422', '429', '499', '500', '502', '503', '504'];
-const some = (values: string[]) => (values.length === 0 ? undefined : values);
 const orNone = (text: string) => text || undefined;
 
 interface Props {
@@ -23,9 +23,6 @@ interface Props {
 }
 
 export function Filters({ search, set, clear }: Props) {
-  const { accountId } = useSession();
-  const models = useQuery(modelsQuery);
-  const keys = useQuery(keysQuery(accountId));
   const [more, setMore] = useState(() => FURTHER_FILTERS.some((name) => search[name] !== undefined));
   const id = useCommitted(search.id ?? '', (text) => set({ id: orNone(text) }));
   return (
@@ -68,21 +65,7 @@ export function Filters({ search, set, clear }: Props) {
           selected={search.status ?? []}
           onChange={(status) => set({ status: some(status) })}
         />
-        <FilterChip
-          label="Model"
-          choices={(models.data ?? []).map((model) => ({ value: model.id, label: model.id }))}
-          selected={search.model ?? []}
-          onChange={(model) => set({ model: some(model) })}
-        />
-        <FilterChip
-          label="Key"
-          choices={(keys.data ?? []).map(({ keyId, name, revokedAt }) => ({
-            value: keyId,
-            label: revokedAt ? `${name} (revoked)` : name,
-          }))}
-          selected={search.keyId ?? []}
-          onChange={(keyId) => set({ keyId: some(keyId) })}
-        />
+        <ModelAndKey selected={search} set={set} />
         <AtLeast
           label="First token took at least"
           any="Any first token"

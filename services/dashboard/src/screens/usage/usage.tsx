@@ -3,7 +3,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import type { SeriesView } from '@tollgate/shared/contracts/console/insights';
 import { Download } from 'lucide-react';
 import { lazy, Suspense, useMemo, useState } from 'react';
-import { account, keysQuery, modelsQuery, seriesQuery } from '../../api/queries.ts';
+import { account, seriesQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { usd, usdExact } from '../../lib/money.ts';
 import { count, percent } from '../../lib/numbers.ts';
@@ -14,6 +14,7 @@ import { FilterChip } from '../../ui/menu.tsx';
 import { Card, Empty, Facts, Loaded, PageBody, Skeleton } from '../../ui/parts.tsx';
 import { Table } from '../../ui/table.tsx';
 import { Segments } from '../../ui/tabs.tsx';
+import { ModelAndKey, some } from '../requests/model-and-key.tsx';
 import { OUTCOME_CHOICES, outcomeName } from '../requests/outcome.ts';
 import { type UsageSearch, type Window, windowOf } from './filter.ts';
 import { type Measure, type StackRow, stack } from './stack.ts';
@@ -45,11 +46,8 @@ export default function UsagePage() {
   };
   const range = { from: new Date(window.fromMs).toISOString(), to: new Date(window.toMs).toISOString(), by: window.by };
   const series = useQuery(seriesQuery(accountId, { ...range, group, ...filters }));
-  const models = useQuery(modelsQuery);
-  const keys = useQuery(keysQuery(accountId));
   const set = (change: Partial<UsageSearch>) =>
     void navigate({ to: '/usage', search: compactSearch({ ...search, ...change }), replace: true });
-  const orNone = (list: string[]) => (list.length === 0 ? undefined : list);
 
   return (
     <PageBody
@@ -107,26 +105,12 @@ export default function UsagePage() {
           <option value="status">By outcome</option>
           <option value="none">All together</option>
         </select>
-        <FilterChip
-          label="Model"
-          choices={(models.data ?? []).map(({ id }) => ({ value: id, label: id }))}
-          selected={search.model ?? []}
-          onChange={(model) => set({ model: orNone(model) })}
-        />
-        <FilterChip
-          label="Key"
-          choices={(keys.data ?? []).map(({ keyId, name, revokedAt }) => ({
-            value: keyId,
-            label: revokedAt ? `${name} (revoked)` : name,
-          }))}
-          selected={search.keyId ?? []}
-          onChange={(keyId) => set({ keyId: orNone(keyId) })}
-        />
+        <ModelAndKey selected={search} set={set} />
         <FilterChip
           label="Outcome"
           choices={OUTCOME_CHOICES}
           selected={search.outcome ?? []}
-          onChange={(outcome) => set({ outcome: orNone(outcome) })}
+          onChange={(outcome) => set({ outcome: some(outcome) })}
         />
       </div>
       <Loaded query={series} skeleton="h-96">
