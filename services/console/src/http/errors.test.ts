@@ -86,6 +86,8 @@ describe('a failure of the database, by its code', () => {
   /** Waits until some query of the console stands behind a lock; returns its process. */
   const blocked = () =>
     eventually('the console waits for a lock', async () => {
+      // Inside a transaction the list of sessions is a snapshot: one that connects later would never be seen.
+      await run('SELECT pg_stat_clear_snapshot()');
       const { rows } = await sql<{ pid: number }>`SELECT pid FROM pg_stat_activity
         WHERE application_name = 'tollgate-console' AND wait_event_type = 'Lock'`.execute(other);
       return rows[0]?.pid ?? null;

@@ -57,5 +57,29 @@ export function openDatabase(options: DatabaseOptions): Db {
   pool.on('error', (error) => options.onError?.(error));
   // Nor does the pool listen while a connection is lent; its query fails by itself, the second event must not be fatal.
   pool.on('connect', (client) => void client.on('error', () => {}));
+  pool.on('connect', dropWhenEnded);
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** SQLSTATEs after which the server closes the connection: shut down by an operator, or a session over its time. */
+const ENDS_CONNECTION = /^(57P0[1-5]|25P0[34])$/;
+
+/**
+ * The server's last word arrives before the end of its connection does, and kysely gives a connection back without
+ * saying how its query went: the pool would lend it to the next query, which then fails for nothing. Closing it from
+ * this side makes the pool drop it.
+ */
+function dropWhenEnded(client: pg.PoolClient): void {
+  const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+  client.query = ((...args: unknown[]) => {
+    const result = query(...args);
+    if (result instanceof Promise) {
+      // Whoever asked handles the failure; this only watches, and comes first.
+      result.catch((error: { code?: unknown }) => {
+        if (typeof error.code === 'string' && ENDS_CONNECTION.test(error.code))
+          void (client as pg.PoolClient & pg.Client).end();
+      });
+    }
+    return result;
+  }) as typeof client.query;
 }
