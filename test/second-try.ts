@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, jest } from '@jest/globals';
 import { testConfig } from '@tollgate/shared/testkit/config';
 
@@ -6,6 +7,12 @@ import { testConfig } from '@tollgate/shared/testkit/config';
  * failure is printed. Property tests of the money core do not: a failure of theirs is a finding, however rare.
  */
 const path = expect.getState().testPath ?? '';
-const startsProcesses = /\/test\/(e2e|chaos)\//.test(path);
-const money = /(lease-machine|refusal-oracle|confluence|overspend)/.test(path);
-if (startsProcesses && !money && !testConfig().full) jest.retryTimes(1, { logErrorsBeforeRetry: true });
+const money = /[^/]*(lease|ledger|hold|money|settle|bill|spool|credit|overspend|refusal-oracle|confluence)[^/]*$/.test(
+  path,
+);
+const startsProcesses = () =>
+  /\/test\/(e2e|chaos|retrieval|conformance)\//.test(path) ||
+  /testkit\/(redis|postgres)|testing\/harness/.test(readFileSync(path, 'utf8'));
+if (path !== '' && !money && !testConfig().full && startsProcesses()) {
+  jest.retryTimes(1, { logErrorsBeforeRetry: true });
+}
