@@ -7,11 +7,12 @@ import type { Counts } from '../dialects/vllm/usage.ts';
 import type { Seen } from '../engine/engine.ts';
 import type { ChoiceState } from '../generation/choice.ts';
 import type { FixedText } from '../generation/job.ts';
-import { type Run, startRun } from '../generation/run.ts';
+import type { Run } from '../generation/run.ts';
 import { createSender, type Fault } from './faults.ts';
 import { loadHeader } from './load-header.ts';
 import { decodeWithQuirk } from './prepare.ts';
 import { beginStream, sendBody } from './respond.ts';
+import { beginRun } from './runs.ts';
 import type { Worker } from './worker.ts';
 
 export function modelContext(worker: Worker): ModelContext {
@@ -65,56 +66,36 @@ export async function handleChat(
   const createdS = dialect.name === 'vllm' ? () => startedS : worker.epochSeconds;
   const toolCallId = () => dialect.toolCallId(worker.randomId());
   const { tokenizer, fingerprint } = worker;
-  const seen: Seen[] = [];
-
-  await new Promise<void>((resolve) => {
-    let run: Run | undefined;
-    const shared = { id: requestId, createdS, fingerprint, style, tokenizer, promptIds: job.promptIds, toolCallId };
-    const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
-    const stream = sender && dialect.createChatStream({ ...shared, n: job.n, send: (event) => sender.send(event) });
-    const abort = () => recordAbort(worker, requestId, run ? [run] : []);
-    const delayMs = style.stream ? dialect.abortDelayMs : 0;
-    left.onGone = delayMs === 0 ? abort : () => void setTimeout(abort, delayMs).unref();
-    worker.running.set(requestId, () => {
-      run?.abort();
-      res.destroy();
-    });
-    worker.metrics.onRequest(job.n, job.maxTokens);
-    run = startRun({
-      engine: worker.engine,
-      tokenizer,
-      job,
-      fixed,
-      freshSeed,
-      slowFactor: fault?.kind === 'slow' ? fault.factor : undefined,
-      listener: {
-        onToken: (choice) => stream?.onToken(choice),
-        onChoiceEnd(choice, _reason, measured) {
-          seen[choice.index] = measured;
-          worker.metrics.onSequence(job.promptIds.length, measured, choice.finish);
-        },
-        onEnd() {
-          const counts = countTokens(job.promptIds.length, run!.choices, seen);
-          worker.running.delete(requestId);
-          const aborted = run!.choices.some((choice) => choice.finish === undefined);
-          recordTotals(worker, counts, aborted);
-          if (aborted) {
-            resolve();
-            return;
-          }
-          if (stream && sender) {
-            stream.onEnd(counts);
-            sender.end();
-          } else {
-            const answer = dialect.chatBody({ ...shared, choices: run!.choices, counts });
-            sendBody(res, 200, answer, { before: loadHeader(req, worker) });
-          }
-          resolve();
-        },
-      },
-    });
-    if (left.gone) left.onGone();
+  const shared = { id: requestId, createdS, fingerprint, style, tokenizer, promptIds: job.promptIds, toolCallId };
+  const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
+  const stream = sender && dialect.createChatStream({ ...shared, n: job.n, send: (event) => sender.send(event) });
+  const { run, seen, ended } = beginRun(worker, job, {
+    fixed,
+    freshSeed,
+    fault,
+    onToken: (choice) => stream?.onToken(choice),
   });
+  const abort = () => recordAbort(worker, requestId, [run]);
+  const delayMs = style.stream ? dialect.abortDelayMs : 0;
+  left.onGone = delayMs === 0 ? abort : () => void setTimeout(abort, delayMs).unref();
+  worker.running.set(requestId, () => {
+    run.abort();
+    res.destroy();
+  });
+  if (left.gone) left.onGone();
+  await ended;
+  const counts = countTokens(job.promptIds.length, run.choices, seen);
+  worker.running.delete(requestId);
+  const aborted = run.choices.some((choice) => choice.finish === undefined);
+  recordTotals(worker, counts, aborted);
+  if (aborted) return;
+  if (stream && sender) {
+    stream.onEnd(counts);
+    sender.end();
+  } else {
+    const answer = dialect.chatBody({ ...shared, choices: run.choices, counts });
+    sendBody(res, 200, answer, { before: loadHeader(req, worker) });
+  }
 }
 
 export function recordTotals(worker: Worker, counts: Counts, aborted: boolean): void {

@@ -2,15 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { PreparedCompletion } from '../dialects/vllm/completions.ts';
 import { ApiError } from '../dialects/vllm/errors.ts';
-import type { Seen } from '../engine/engine.ts';
 import type { ChoiceState } from '../generation/choice.ts';
 import type { FixedText } from '../generation/job.ts';
-import { type Run, startRun } from '../generation/run.ts';
 import { modelContext, recordAbort, recordTotals, wantsStream, watchForLeaving } from './chat.ts';
 import { createSender, type Fault } from './faults.ts';
 import { loadHeader } from './load-header.ts';
 import { checkConstraint, decodeWithQuirk } from './prepare.ts';
 import { beginStream, sendBody } from './respond.ts';
+import { beginRun } from './runs.ts';
 import type { Worker } from './worker.ts';
 
 export async function handleCompletions(
@@ -53,45 +52,30 @@ export async function handleCompletions(
   };
   const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
   const stream = sender && dialect.createCompletionStream({ ...shared, send: (event) => sender.send(event) });
-  const runs: Run[] = [];
-  const seen: Seen[] = [];
-  left.onGone = () => recordAbort(worker, id, runs);
-
-  await Promise.all(
-    jobs.map(
-      (job, promptIndex) =>
-        new Promise<void>((resolve) => {
-          // `echo` with no tokens to generate needs no engine.
-          if (job.maxTokens === 0) {
-            resolve();
-            return;
-          }
-          worker.metrics.onRequest(job.n, job.maxTokens);
-          runs[promptIndex] = startRun({
-            engine: worker.engine,
-            tokenizer: worker.tokenizer,
-            job,
-            fixed: fixed[promptIndex]!,
-            freshSeed,
-            slowFactor: fault?.kind === 'slow' ? fault.factor : undefined,
-            listener: {
-              onToken: (choice) => stream?.onToken(promptIndex, choice),
-              onChoiceEnd(choice, _reason, measured) {
-                if (choice.index === 0) seen[promptIndex] = measured;
-                worker.metrics.onSequence(job.promptIds.length, measured, choice.finish);
-              },
-              onEnd: resolve,
-            },
-          });
+  const begun = jobs.map((job, promptIndex) =>
+    // `echo` with no tokens to generate needs no engine.
+    job.maxTokens === 0
+      ? null
+      : beginRun(worker, job, {
+          fixed: fixed[promptIndex]!,
+          freshSeed,
+          fault,
+          onToken: (choice) => stream?.onToken(promptIndex, choice),
         }),
-    ),
   );
-  const choices: (readonly ChoiceState[])[] = jobs.map((_, promptIndex) => runs[promptIndex]?.choices ?? []);
+  left.onGone = () =>
+    recordAbort(
+      worker,
+      id,
+      begun.flatMap((one) => one?.run ?? []),
+    );
+  await Promise.all(begun.map((one) => one?.ended));
+  const choices = begun.map((one): readonly ChoiceState[] => one?.run.choices ?? []);
   const all = choices.flat();
   const counts = {
     prompt: jobs.reduce((sum, job) => sum + job.promptIds.length, 0),
     completion: all.reduce((sum, choice) => sum + choice.count, 0),
-    cached: seen.reduce((sum, one) => sum + (one?.cachedTokens ?? 0), 0),
+    cached: begun.reduce((sum, one) => sum + (one?.seen[0]?.cachedTokens ?? 0), 0),
   };
   const aborted = all.some((choice) => choice.finish === undefined);
   recordTotals(worker, { ...counts, created: 0, reasoning: 0 }, aborted);

@@ -7,15 +7,14 @@ import { readBody } from '../dialects/vllm/chat-request.ts';
 import { ApiError, badRequest } from '../dialects/vllm/errors.ts';
 import { isObject, pythonRepr, readInt, readList, readModel } from '../dialects/vllm/pydantic.ts';
 import { rendered, tokensBody } from '../dialects/vllm/render.ts';
-import type { Seen } from '../engine/engine.ts';
 import type { Job } from '../generation/job.ts';
-import { type Run, startRun } from '../generation/run.ts';
 import { countTokens, handleChat, modelContext, recordAbort, recordTotals, watchForLeaving } from './chat.ts';
 import { handleCompletions } from './completions.ts';
 import { handleEmbeddings } from './embeddings.ts';
 import { decodeWithQuirk } from './prepare.ts';
 import { sendBody } from './respond.ts';
 import type { Route } from './routes.ts';
+import { beginRun } from './runs.ts';
 import type { Worker } from './worker.ts';
 
 const fieldsOf = (body: unknown): Record<string, unknown> => (isObject(body) ? body : {});
@@ -32,36 +31,18 @@ async function runAll(worker: Worker, res: Parameters<Route['handle']>[2], id: s
   const left = watchForLeaving(res);
   const freshSeed = worker.randomSeed();
   const fixed = await Promise.all(jobs.map((job) => decodeWithQuirk(worker, job, freshSeed, undefined)));
-  const runs: Run[] = [];
-  const seen: Seen[][] = jobs.map(() => []);
-  left.onGone = () => recordAbort(worker, id, runs);
-  await Promise.all(
-    jobs.map(
-      (job, at) =>
-        new Promise<void>((resolve) => {
-          worker.metrics.onRequest(job.n, job.maxTokens);
-          runs[at] = startRun({
-            engine: worker.engine,
-            tokenizer: worker.tokenizer,
-            job,
-            fixed: fixed[at]!,
-            freshSeed,
-            listener: {
-              onToken() {},
-              onChoiceEnd(choice, _reason, measured) {
-                seen[at]![choice.index] = measured;
-                worker.metrics.onSequence(job.promptIds.length, measured, choice.finish);
-              },
-              onEnd: resolve,
-            },
-          });
-          if (left.gone) left.onGone();
-        }),
-    ),
-  );
-  const results = jobs.map((job, at) => ({
-    choices: runs[at]!.choices,
-    counts: countTokens(job.promptIds.length, runs[at]!.choices, seen[at]!),
+  const begun = jobs.map((job, at) => beginRun(worker, job, { fixed: fixed[at]!, freshSeed }));
+  left.onGone = () =>
+    recordAbort(
+      worker,
+      id,
+      begun.map(({ run }) => run),
+    );
+  if (left.gone) left.onGone();
+  await Promise.all(begun.map(({ ended }) => ended));
+  const results = begun.map(({ run: { choices }, seen }, at) => ({
+    choices,
+    counts: countTokens(jobs[at]!.promptIds.length, choices, seen),
   }));
   for (const { choices, counts } of results)
     recordTotals(

@@ -7,14 +7,13 @@ import { ApiError, errorBody, pythonJson } from '../dialects/vllm/errors.ts';
 import { isObject, readAny, readModel, validationError } from '../dialects/vllm/pydantic.ts';
 import { createResponsesAnswer, responsesAsChat } from '../dialects/vllm/responses.ts';
 import { blocksOf, createPieces, type Piece, type TypedAnswer, type TypedOptions } from '../dialects/vllm/typed-run.ts';
-import type { Seen } from '../engine/engine.ts';
 import type { FixedText } from '../generation/job.ts';
-import { type Run, startRun } from '../generation/run.ts';
 import { countTokens, modelContext, recordAbort, recordTotals, wantsStream, watchForLeaving } from './chat.ts';
 import { createSender, type Fault } from './faults.ts';
 import { decodeWithQuirk } from './prepare.ts';
 import { beginStream, sendBody } from './respond.ts';
 import type { Route } from './routes.ts';
+import { beginRun } from './runs.ts';
 import type { Worker } from './worker.ts';
 
 interface TypedApi {
@@ -86,56 +85,37 @@ async function handleTyped(
   });
   const piecesOf = createPieces(style.toolChoice !== 'none');
   const all: Piece[] = [];
-  const seen: Seen[] = [];
-  await new Promise<void>((resolve) => {
-    let run: Run | undefined;
-    const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
-    const send = (events: readonly string[]) => {
-      for (const event of events) sender?.send(event);
-    };
-    const abort = () => recordAbort(worker, id, run ? [run] : []);
-    left.onGone = abort;
-    worker.metrics.onRequest(1, job.maxTokens);
-    let begun = false;
-    run = startRun({
-      engine: worker.engine,
-      tokenizer: worker.tokenizer,
-      job,
-      fixed,
-      freshSeed,
-      slowFactor: fault?.kind === 'slow' ? fault.factor : undefined,
-      listener: {
-        onToken(choice) {
-          if (!begun) send(answer.begin());
-          begun = true;
-          const pieces = piecesOf(choice);
-          if (sender) send(answer.onPieces(pieces));
-          else all.push(...pieces);
-        },
-        onChoiceEnd(choice, _reason, measured) {
-          seen[choice.index] = measured;
-          worker.metrics.onSequence(job.promptIds.length, measured, choice.finish);
-        },
-        onEnd() {
-          const choice = run!.choices[0]!;
-          const counts = countTokens(job.promptIds.length, run!.choices, seen);
-          const aborted = choice.finish === undefined;
-          recordTotals(worker, counts, aborted);
-          if (!aborted) {
-            const called = choice.content.includes('<tool_call>') && style.toolChoice !== 'none';
-            const finish =
-              called && choice.finish === 'stop' ? 'tool_calls' : choice.finish === 'length' ? 'length' : 'stop';
-            if (sender) {
-              send(answer.end(counts, finish));
-              sender.end();
-            } else sendBody(res, 200, answer.plain(blocksOf(all), counts, finish));
-          }
-          resolve();
-        },
-      },
-    });
-    if (left.gone) left.onGone();
+  const sender = style.stream ? createSender(beginStream(res), fault, worker.kill) : undefined;
+  const send = (events: readonly string[]) => {
+    for (const event of events) sender?.send(event);
+  };
+  let hasBegun = false;
+  const { run, seen, ended } = beginRun(worker, job, {
+    fixed,
+    freshSeed,
+    fault,
+    onToken(choice) {
+      if (!hasBegun) send(answer.begin());
+      hasBegun = true;
+      const pieces = piecesOf(choice);
+      if (sender) send(answer.onPieces(pieces));
+      else all.push(...pieces);
+    },
   });
+  left.onGone = () => recordAbort(worker, id, [run]);
+  if (left.gone) left.onGone();
+  await ended;
+  const choice = run.choices[0]!;
+  const counts = countTokens(job.promptIds.length, run.choices, seen);
+  const aborted = choice.finish === undefined;
+  recordTotals(worker, counts, aborted);
+  if (aborted) return;
+  const called = choice.content.includes('<tool_call>') && style.toolChoice !== 'none';
+  const finish = called && choice.finish === 'stop' ? 'tool_calls' : choice.finish === 'length' ? 'length' : 'stop';
+  if (sender) {
+    send(answer.end(counts, finish));
+    sender.end();
+  } else sendBody(res, 200, answer.plain(blocksOf(all), counts, finish));
 }
 
 const missingFields = (names: readonly string[]) =>
