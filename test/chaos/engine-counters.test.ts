@@ -103,3 +103,18 @@ test('an engine that began again is not counted backwards; an older look changes
   const other = (await store.compare(hour, hour + HOUR_MS)).find(({ workerUrl }) => workerUrl === 'http://other')!;
   expect(other.engine).toEqual({ promptTokens: 130, completionTokens: 70, requests: 1, restarts: 1 });
 });
+
+test('workers that have been gone for long leave no rows; those that are there keep theirs', async () => {
+  const day = 24 * HOUR_MS;
+  const longAgo = Math.floor(Date.now() / HOUR_MS) * HOUR_MS - 40 * day;
+  const look = (i: number, completionTokens: number, atMs: number) =>
+    store.add({ workerUrl: `http://gone-${i}`, startedS: 1, promptTokens: 0, completionTokens, requests: 1, atMs });
+  for (let i = 0; i < 20; i++) for (const tokens of [10, 20]) await look(i, tokens, longAgo + tokens);
+  const then = async () => (await store.compare(longAgo, longAgo + HOUR_MS)).length;
+  expect(await then()).toBe(20);
+  const before = await today();
+  // An hour and a last look of each.
+  expect(await store.forget(longAgo + 5 * day)).toBe(40);
+  expect([await then(), await today()]).toEqual([0, before]);
+  expect(await store.forget(longAgo + 5 * day)).toBe(0);
+});

@@ -24,6 +24,8 @@ export interface EngineWatchParts {
 const HOUR_MS = 3_600_000;
 /** Hours that are compared; the running one is left out: its last requests are not posted yet. */
 const HOURS = 24;
+/** Older ones are dropped: so long people may ask in which hour a difference began. */
+const KEPT_HOURS = 35 * 24;
 /** Requests of an hour are posted this soon after it. */
 const POSTED_AFTER_MS = 120_000;
 const COMPARE_EVERY_MS = 300_000;
@@ -69,7 +71,9 @@ export async function sampleEngines({
 /** Compares the last whole hours and shows what does not agree. */
 export async function tellDifferences({ db, clock, metrics, logger }: EngineWatchParts): Promise<Difference[]> {
   const toMs = Math.floor((clock.nowMs() - POSTED_AFTER_MS) / HOUR_MS) * HOUR_MS;
-  const work = await new EngineCounterStore(db).compare(toMs - HOURS * HOUR_MS, toMs);
+  const store = new EngineCounterStore(db);
+  await store.forget(toMs - KEPT_HOURS * HOUR_MS);
+  const work = await store.compare(toMs - HOURS * HOUR_MS, toMs);
   const differences = work.flatMap(differencesOf);
   metrics.engineDifferenceTokens.reset();
   for (const { workerUrl: worker, kind, cause, tokens } of differences) {

@@ -56,6 +56,14 @@ export class EngineCounterStore {
     });
   }
 
+  /** Drops hours before then, and workers that nobody has seen since: fleets come and go. Answers how many rows went. */
+  async forget(beforeMs: number): Promise<number> {
+    const before = new Date(beforeMs);
+    const hours = await sql`DELETE FROM engine_hours WHERE hour < ${before}`.execute(this.#db);
+    const samples = await sql`DELETE FROM engine_samples WHERE at < ${before}`.execute(this.#db);
+    return Number((hours.numAffectedRows ?? 0n) + (samples.numAffectedRows ?? 0n));
+  }
+
   /** Work and bills of each worker that was sampled in [from, to); both are whole hours. */
   async compare(fromMs: number, toMs: number): Promise<EngineWork[]> {
     const [from, to] = [new Date(fromMs), new Date(toMs)];
