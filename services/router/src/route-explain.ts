@@ -15,7 +15,7 @@ export interface CandidateScore {
   worker: string;
   /** Predicted cost, milliseconds; null where the policy compares something else. */
   costMs: number | null;
-  /** What it is made of: (queueMs + prefillMs + decodeMs) x factor. */
+  /** What it is made of: (queueMs + prefillMs) x factor. */
   terms: CostTerms | null;
   running: number;
   pendingPrefillMs: number;
@@ -38,7 +38,6 @@ export function explanation(policy: string, chosen: string, scores: readonly Can
     terms: score.terms && {
       queueMs: round(score.terms.queueMs),
       prefillMs: round(score.terms.prefillMs),
-      decodeMs: round(score.terms.decodeMs),
       factor: round(score.terms.factor),
     },
     pendingPrefillMs: round(score.pendingPrefillMs),

@@ -40,8 +40,6 @@ export const WITHOUT: Record<string, Partial<CostOptions>> = {
   nothing: {},
   'queue x running': { queueStall: 0 },
   'prompt x running': { ownStall: 0 },
-  regret: { regretFactor: 0 },
-  decoding: { decodeFactor: 0 },
 };
 
 export const keyOf = ({ kind, scenario, policy, seed, replicas, shareDelayMs, without }: Job): string =>

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { readExplanation, seconds } from './explanation.ts';
 
 test("the router's explanation is read whole; anything else is none", () => {
-  const terms = { queueMs: 10, prefillMs: 200.5, decodeMs: 3, factor: 1 };
+  const terms = { queueMs: 10, prefillMs: 200.5, factor: 1 };
   const candidate = {
     worker: 'http://a',
     costMs: 213.5,

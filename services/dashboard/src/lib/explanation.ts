@@ -4,7 +4,7 @@ export interface Candidate {
   worker: string;
   costMs: number | null;
   /** Of the cost; null where the routing policy compares something else. */
-  terms: { queueMs: number; prefillMs: number; decodeMs: number; factor: number } | null;
+  terms: { queueMs: number; prefillMs: number; factor: number } | null;
   running: number;
   hitTokens: number;
   health: number;
@@ -43,7 +43,6 @@ export function readExplanation(header: string | null): Explanation | null {
               ? {
                   queueMs: number(parts.queueMs),
                   prefillMs: number(parts.prefillMs),
-                  decodeMs: number(parts.decodeMs),
                   factor: number(parts.factor),
                 }
               : null,

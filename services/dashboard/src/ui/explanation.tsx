@@ -7,7 +7,7 @@ import { Table } from './table.tsx';
 
 export function ExplanationTable({ explanation }: { explanation: Explanation }) {
   const { policy, chosen, of, candidates } = explanation;
-  const term = (name: 'queueMs' | 'prefillMs' | 'decodeMs') => (row: Candidate) => seconds(row.terms?.[name] ?? null);
+  const term = (name: 'queueMs' | 'prefillMs') => (row: Candidate) => seconds(row.terms?.[name] ?? null);
   const head = (name: string, title: string): ReactNode => <span title={title}>{name}</span>;
   return (
     <div className="flex flex-col gap-2">
@@ -30,7 +30,7 @@ export function ExplanationTable({ explanation }: { explanation: Explanation }) 
           },
           {
             id: 'cost',
-            header: head('Cost', '(queue + prefill + decode) × factor'),
+            header: head('Cost', '(queue + prefill) × factor'),
             numeric: true,
             cell: (row) => <strong>{seconds(row.costMs)}</strong>,
           },
@@ -45,12 +45,6 @@ export function ExplanationTable({ explanation }: { explanation: Explanation }) 
             header: head('Prefill', 'What the worker does not hold of this prompt'),
             numeric: true,
             cell: term('prefillMs'),
-          },
-          {
-            id: 'decode',
-            header: head('Decode', 'What its tokens cost itself and those beside it'),
-            numeric: true,
-            cell: term('decodeMs'),
           },
           {
             id: 'factor',

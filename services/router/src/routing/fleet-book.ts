@@ -7,7 +7,6 @@
  * the pipeline's one `finally`, and the sums are recomputed to exactly zero when a worker's last entry ends.
  */
 import { crc32 } from '@tollgate/shared/domain/key';
-import { BlockList } from './block-list.ts';
 import { type EngineEstimate, H100_FP8, Learned, OutputLengths, PeakEwma, prefillMs, stepMs } from './estimates.ts';
 import { type BlockHash, PrefixIndex } from './prefix-index.ts';
 import { SlowStart } from './slow-start.ts';
@@ -25,7 +24,7 @@ export interface RoutingRequest {
   /** Where they are not: tokens of the prompt up to the end of each block. */
   ends?: readonly number[];
   maxOutputTokens: number;
-  /** Client-given session, if any. */
+  /** Client-given session, salted by account; null = none, or another router's request, which is not picked here. */
   session: string | null;
   /** Of a batch: sent into idle room, of which all routers together take one share. */
   isBatch?: boolean;
@@ -110,9 +109,6 @@ function countBatch({ others }: WorkerBook, { isBatch, promptTokens }: RoutingRe
   others.batchHeldTokens += step * promptTokens;
 }
 
-const REGRET_WEIGHT = 0.005;
-/** The list of seen blocks holds this many times what the fleet's caches do. */
-const SEEN_FACTOR = 4;
 /**
  * A first token this much later than predicted is no sign of sickness: another router's prompt that was not heard of yet
  * came before it. Without this slack each such miss made a worker look sick for seconds (four routers: 8 SLO points lost).
@@ -137,11 +133,7 @@ export class FleetBook {
   private readonly retired = new Set<number>();
   private hitErrorSum = 0;
   private hitReports = 0;
-  /** Every block of late. */
-  private readonly seen = new BlockList();
-  private seenCapacity = 0;
   private depthsBuffer = new Uint32Array(0);
-  private regretShare = 0;
 
   addWorker(spec: WorkerSpec): WorkerBook {
     const index = this.place(spec.kvTokens);
@@ -168,7 +160,6 @@ export class FleetBook {
       tempo: 1,
     };
     this.workers[index] = worker;
-    this.sizeSeen();
     this.depthsBuffer = new Uint32Array(this.workers.length);
     return worker;
   }
@@ -196,7 +187,6 @@ export class FleetBook {
     const learned = this.learned[workerIndex]!;
     learned.toldTokens = kvTokens;
     this.index.setCapacity(workerIndex, learned.mirrorTokens);
-    this.sizeSeen();
   }
 
   /** The worker restarted or is gone: its cache is empty. */
@@ -218,11 +208,6 @@ export class FleetBook {
 
   expectedOutput(request: RoutingRequest): number {
     return this.outputs.expect(request.tenant, request.maxOutputTokens);
-  }
-
-  /** Share of computed prompt tokens that some worker had computed before (rho of routing notes 6.1). */
-  get regret(): number {
-    return this.regretShare;
   }
 
   /** Mean difference of the hit promised and the hit reported, as a share of the prompt; 0 before any report. */
@@ -267,7 +252,6 @@ export class FleetBook {
     const hit = Math.min(tokensAt(request, depth), Math.max(0, request.promptTokens - 1));
     const uncached = request.promptTokens - hit;
     const ms = prefillMs(worker.estimate, uncached, request.promptTokens);
-    this.noteRegret(request, depth, uncached);
     const entry: Entry = {
       worker: workerIndex,
       request,
@@ -408,28 +392,8 @@ export class FleetBook {
     return count;
   }
 
-  private sizeSeen(): void {
-    let tokens = 0;
-    for (const { toldTokens } of this.learned) tokens += toldTokens;
-    this.seenCapacity = Math.ceil(SEEN_FACTOR * tokens);
-  }
-
   /** Live entries; 0 when nothing is in flight. */
   get inFlight(): number {
     return this.entries.size;
-  }
-
-  private noteRegret(request: RoutingRequest, depth: number, uncached: number): void {
-    const { seen } = this;
-    let again = 0;
-    for (let i = request.blocks.length - 1; i >= 0; i--) {
-      const hash = request.blocks[i]!;
-      const tokens = tokensAt(request, i + 1) - tokensAt(request, i);
-      if (!seen.use(hash)) seen.add(hash, tokens);
-      else if (i >= depth) again += tokens;
-    }
-    const share = Math.min(1, again / Math.max(1, uncached));
-    this.regretShare += REGRET_WEIGHT * (share - this.regretShare);
-    while (seen.tokens > this.seenCapacity && seen.shift() !== null);
   }
 }

@@ -17,16 +17,16 @@ export interface Policy {
   onDispatch?(request: RoutingRequest, worker: WorkerBook): void;
   /** Called when a request has ended. */
   onEnd?(worker: WorkerBook, totalMs: number, nowMs: number): void;
+  /** Called when a worker has left for good: the next one gets its index. */
+  onLeave?(worker: WorkerBook): void;
 }
 
-/** A predicted cost is the sum of the three times, times the factor of slow, failing or new workers. */
+/** A predicted cost is the sum of the two times, times the factor of slow, failing or new workers. */
 export interface CostTerms {
   /** Prefill that waits there already. */
   queueMs: number;
   /** Prefill of what the worker does not hold of this prompt, and what it holds up. */
   prefillMs: number;
-  /** What its tokens cost itself and the others that decode. */
-  decodeMs: number;
   factor: number;
 }
 

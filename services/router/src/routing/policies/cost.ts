@@ -1,83 +1,58 @@
 import { crc32 } from '@tollgate/shared/domain/key';
-import { prefillMs, stepMs } from '../estimates.ts';
+import { prefillMs } from '../estimates.ts';
 import type { RoutingRequest, WorkerBook } from '../fleet-book.ts';
 import type { Policy } from '../policy.ts';
 
 /**
  * Ours: one predicted cost in milliseconds, smallest wins (after routing notes 6.3, refitted by `npm run study`):
  *
- *   cost = ( Q x (1 + queueStall x B) + P x (1 + regretFactor x rho + ownStall x B) + decodeFactor x E[out] x D ) x health x start x tempo
+ *   cost = ( Q x (1 + queueStall x B) + P x (1 + ownStall x B) ) x health x start x tempo
  *
  * Q: prefill already queued on the worker. P: prefill of this prompt's part that the worker does not hold. B: requests
- * there, all of which a prefill stalls. rho: share of prompt tokens lately computed twice; when it is high, placement
- * matters more than queueing. D = step(n+1) + n x (step(n+1) - step(n)): what one token of this request costs itself and
- * the n that decode. Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of the prompt's
- * first block, so that replicas agree without talking; a prompt too short for a block goes anywhere.
+ * there, all of which a prefill stalls. Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of
+ * the prompt's first block, so that replicas agree without talking; a prompt too short for a block goes anywhere.
+ *
+ * Two more terms of the notes were built and dropped, since the study could not tell `cost` with them from `cost` without:
+ * regret (P weighed more while the fleet computes prompts twice) and decoding (what this answer's tokens cost the others).
  */
 export interface CostOptions {
   queueStall: number;
-  regretFactor: number;
   ownStall: number;
-  decodeFactor: number;
 }
 
-export const COST_DEFAULTS: CostOptions = { queueStall: 0.5, regretFactor: 5, ownStall: 1, decodeFactor: 0.02 };
+export const COST_DEFAULTS: CostOptions = { queueStall: 0.5, ownStall: 1 };
 
 export function costPolicy(options: Partial<CostOptions> = {}): Policy {
-  const { queueStall, regretFactor, ownStall, decodeFactor } = { ...COST_DEFAULTS, ...options };
+  const { queueStall, ownStall } = { ...COST_DEFAULTS, ...options };
   const queueCost = ({ pendingPrefillMs, running }: WorkerBook): number =>
     pendingPrefillMs * (1 + queueStall * running);
-  const prefillCost = (promptTokens: number, { estimate, running }: WorkerBook, hit: number, regret: number): number =>
-    prefillMs(estimate, promptTokens - hit, promptTokens) * (1 + regret + ownStall * running);
-  const decodeCost = (promptTokens: number, worker: WorkerBook, output: number): number => {
-    const { estimate, decoding, heldTokens } = worker;
-    const withUs = stepMs(estimate, decoding + 1, heldTokens + promptTokens);
-    const without = stepMs(estimate, decoding, heldTokens);
-    return decodeFactor * output * (withUs + decoding * (withUs - without));
-  };
+  const prefillCost = ({ promptTokens }: RoutingRequest, { estimate, running }: WorkerBook, hit: number): number =>
+    prefillMs(estimate, promptTokens - hit, promptTokens) * (1 + ownStall * running);
   const factorOf = (worker: WorkerBook, nowMs: number): number =>
     worker.health.read(nowMs) * worker.start.factor(nowMs) * worker.tempo;
-  const costOf = (
-    { promptTokens }: RoutingRequest,
-    worker: WorkerBook,
-    hit: number,
-    output: number,
-    regret: number,
-    nowMs: number,
-  ): number =>
-    (queueCost(worker) + prefillCost(promptTokens, worker, hit, regret) + decodeCost(promptTokens, worker, output)) *
-    factorOf(worker, nowMs);
+  const costOf = (request: RoutingRequest, worker: WorkerBook, hit: number, nowMs: number): number =>
+    (queueCost(worker) + prefillCost(request, worker, hit)) * factorOf(worker, nowMs);
   return {
     name: 'cost',
     pick(request, book, candidates, { nowMs }) {
       const hits = book.hitTokens(request);
-      const output = book.expectedOutput(request);
-      const regret = regretFactor * book.regret;
       const first = request.blocks[0] ?? crc32(request.id);
       let best = candidates[0]!;
       let least = Number.POSITIVE_INFINITY;
       for (const worker of candidates) {
-        const cost = costOf(request, worker, hits[worker.index]!, output, regret, nowMs);
+        const cost = costOf(request, worker, hits[worker.index]!, nowMs);
         const tie = Math.abs(cost - least) <= Math.max(1, 0.02 * least);
         if (tie ? preferred(worker, best, first) : cost < least) best = worker;
         if (cost < least) least = cost;
       }
       return best;
     },
-    costMs(request, book, worker, nowMs) {
-      const hit = book.hitTokens(request)[worker.index]!;
-      return costOf(request, worker, hit, book.expectedOutput(request), regretFactor * book.regret, nowMs);
-    },
-    costTerms(request, book, worker, nowMs) {
-      const { promptTokens } = request;
-      const hit = book.hitTokens(request)[worker.index]!;
-      return {
-        queueMs: queueCost(worker),
-        prefillMs: prefillCost(promptTokens, worker, hit, regretFactor * book.regret),
-        decodeMs: decodeCost(promptTokens, worker, book.expectedOutput(request)),
-        factor: factorOf(worker, nowMs),
-      };
-    },
+    costMs: (request, book, worker, nowMs) => costOf(request, worker, book.hitTokens(request)[worker.index]!, nowMs),
+    costTerms: (request, book, worker, nowMs) => ({
+      queueMs: queueCost(worker),
+      prefillMs: prefillCost(request, worker, book.hitTokens(request)[worker.index]!),
+      factor: factorOf(worker, nowMs),
+    }),
   };
 }
 
