@@ -60,8 +60,12 @@ export interface Surroundings {
   records(): Promise<UsageRecord[]>;
   /** Confirms everything in the outboxes, as metering does after its commit; returns the records. */
   drain(): Promise<UsageRecord[]>;
-  /** Starts a router on it. `env` overrides variables. */
-  router(workers: readonly string[], env?: Record<string, string>): Promise<RunningRouter>;
+  /** Starts a router on it. `env` overrides variables; `logged` gets every line of its log, which else is silent. */
+  router(
+    workers: readonly string[],
+    env?: Record<string, string>,
+    logged?: (line: string) => void,
+  ): Promise<RunningRouter>;
   /** A fresh folder that `stop` removes. */
   folder(): string;
   stop(): Promise<void>;
@@ -137,7 +141,7 @@ export async function startSurroundings(models: readonly CatalogModel[] = [CATAL
       }
       return all;
     },
-    async router(workers, env = {}) {
+    async router(workers, env = {}, logged) {
       const config = parseConfig(routerShape, {
         TOLLGATE_ROUTER_LISTEN: '127.0.0.1:0',
         REDIS_URL: redis.url,
@@ -152,7 +156,11 @@ export async function startSurroundings(models: readonly CatalogModel[] = [CATAL
         TOLLGATE_REDIS_DEADLINE_MS: '2000',
         ...env,
       });
-      const logger = createLogger({ service: 'router', level: (env.LOG_LEVEL as 'info') ?? 'silent' });
+      const logger = createLogger({
+        service: 'router',
+        level: (env.LOG_LEVEL as 'info') ?? (logged === undefined ? 'silent' : 'debug'),
+        ...(logged && { destination: { write: logged } }),
+      });
       const router = await startRouter({ config, logger });
       routers.push(router);
       await eventually('the router is ready', () => router.readiness().ready);

@@ -56,6 +56,8 @@ export class RequestContext {
   promptBytes = 0;
   limits: LimitStates | null = null;
   queueTerms: QueueTerms = NO_TERMS;
+  /** The conversation, as a header names it; never logged. */
+  session: string | null = null;
   admission: Admission | null = null;
 
   /** Sent to a worker at least once. */

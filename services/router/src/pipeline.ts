@@ -33,6 +33,7 @@ import { ClientLeft, type DeliverParts, deliver } from './relay/deliver.ts';
 import { patchForm } from './relay/patch-form.ts';
 import { endRecording, type Repeats } from './repeats/repeats.ts';
 import { mayExplain } from './route-explain.ts';
+import { sessionHeader } from './session-name.ts';
 import type { Settlement } from './settlement/settle.ts';
 import type { Tracing } from './tracing/tracing.ts';
 import { withoutMediaMarks } from './upstream/media-marks.ts';
@@ -94,6 +95,7 @@ export async function serve(
     checkScope(ctx.key, endpoint.scope);
     parts.checkOpen();
     ctx.queueTerms = readQueueTerms(exchange.header);
+    ctx.session = sessionHeader(exchange.header);
     ctx.wantsExplanation = mayExplain(ctx.key, exchange.header);
     const body = await exchange.readJson((bytes) => {
       ctx.requestDigest = hash('sha256', bytes, 'base64url');

@@ -72,7 +72,7 @@ interface Entry {
   kind: 'sampling' | 'single' | 'later' | 'drop' | 'refuse';
   nullable: boolean;
   read: Reader | null;
-  log: keyof RequestLabels | null;
+  label: keyof RequestLabels | null;
   why: string;
 }
 
@@ -93,7 +93,8 @@ export function compileChat(file: ProfileFile): (body: unknown) => ChatRequest {
 }
 
 function compileEntry(name: string, rule: ParameterRule): Entry | string {
-  const base = { nullable: rule.nullable, log: rule.log ?? null, why: rule.why ?? 'It is not known here.' };
+  const named: keyof RequestLabels | null = rule.log ?? (rule.session ? 'session' : null);
+  const base = { nullable: rule.nullable, label: named, why: rule.why ?? 'It is not known here.' };
   if (rule.unsupported === 'refuse') return { ...base, kind: 'refuse', read: null };
   if (rule.unsupported === 'drop') return { ...base, kind: 'drop', read: null };
   const together = TOGETHER[name];
@@ -112,7 +113,7 @@ function compileEntry(name: string, rule: ParameterRule): Entry | string {
     }
   }
   if (FORWARDED.has(name)) return { ...base, kind: 'sampling', read };
-  if (SINGLE.has(name) || rule.type === 'must_be' || rule.log !== undefined) return { ...base, kind: 'single', read };
+  if (SINGLE.has(name) || rule.type === 'must_be' || named !== null) return { ...base, kind: 'single', read };
   return 'the router knows no such parameter: say how it is unsupported, or where it is logged';
 }
 
@@ -210,11 +211,11 @@ function readField(read: Read, name: string, value: unknown, entry: Entry): void
     return;
   }
   if (entry.read === null) {
-    if (entry.log !== null && typeof value === 'string') label(read, entry.log, value);
+    if (entry.label !== null && typeof value === 'string') label(read, entry.label, value);
     return;
   }
   const checked = entry.read(value);
-  if (entry.log !== null) label(read, entry.log, String(checked));
+  if (entry.label !== null) label(read, entry.label, String(checked));
   if (entry.kind === 'sampling') read.sampling[name] = checked;
   else read.single[name] = checked;
 }

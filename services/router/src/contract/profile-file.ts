@@ -78,6 +78,8 @@ const parameter = z.strictObject({
   why: z.string().optional(),
   /** Name under which a string value goes to the request log. */
   log: z.enum(['user', 'chatId']).optional(),
+  /** A string value names the conversation: a hint for placing its requests. What is logged as `chatId` does anyway. */
+  session: z.literal(true).optional(),
   ifInvalid: violation.optional(),
 });
 

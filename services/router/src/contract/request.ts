@@ -36,10 +36,12 @@ export type ToolChoice = 'none' | 'auto' | 'required' | { type: 'function'; func
 /** What a client sees of usage inside a stream: nothing, the finish chunk's, one last chunk, or vLLM's count in every chunk. */
 export type UsageInStream = 'hidden' | 'finish_chunk' | 'final' | 'every';
 
-/** What a client said of a request that is for the log alone. */
+/** What a client said of a request that no worker hears. `user` and `chatId` go to the log. */
 export interface RequestLabels {
   user?: string;
   chatId?: string;
+  /** Its name of the conversation; see `session-name.ts`. */
+  session?: string;
 }
 
 /** What every kind of generation has, whichever endpoint it came by. */

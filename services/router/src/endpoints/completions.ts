@@ -9,7 +9,7 @@ import { sglangSampling, workerRequestId } from '../upstream/body.ts';
 import { chatReaderOptions } from './chat.ts';
 import { readPlainCompletion } from './completion-answer.ts';
 import type { BodyParts, Endpoint } from './endpoint.ts';
-import { bodyOf, fieldTable, NO_TOOLS, pick, readFields, userLabel } from './fields.ts';
+import { bodyOf, clientLabels, fieldTable, NO_TOOLS, pick, readFields } from './fields.ts';
 import { type Prompt, promptsJson, promptsSize, readPrompts } from './prompts.ts';
 
 export interface CompletionRequest extends GenerationRequest {
@@ -29,7 +29,7 @@ const DEFAULT_MAX_TOKENS = 16;
 const MAX_LOGPROBS = 20;
 
 const NOT_LATER = { refuse: 'It is not supported by the workers.' };
-const OWN = fieldTable({
+export const OWN = fieldTable({
   model: (value) => checkString('model', value, 256),
   prompt: (value) => value,
   echo: (value) => checkBoolean('echo', value),
@@ -48,7 +48,7 @@ const SAMPLING = new Set([
   ...['temperature', 'top_p', 'presence_penalty', 'frequency_penalty', 'seed', 'stop', 'logit_bias', 'top_k', 'min_p'],
   ...['repetition_penalty', 'ignore_eos', 'include_stop_str_in_output'],
 ]);
-const SHARED = new Set([...SAMPLING, 'n', 'max_tokens', 'min_tokens']);
+export const SHARED = new Set([...SAMPLING, 'n', 'max_tokens', 'min_tokens']);
 
 function parse(body: unknown, profile: ContractProfile): CompletionRequest {
   const read = readFields(body, OWN, SHARED, profile);
@@ -85,7 +85,7 @@ function parse(body: unknown, profile: ContractProfile): CompletionRequest {
     minTokens,
     structured,
     needsWholeOutput: structured !== null,
-    labels: userLabel(read.user),
+    labels: clientLabels(read.user),
   };
 }
 

@@ -6,7 +6,7 @@ import type { PlainAnswer } from '../relay/plain-answer.ts';
 import { finalCounts } from '../relay/token-counts.ts';
 import { findUsage, parseUsage } from '../relay/usage-scan.ts';
 import type { Endpoint } from './endpoint.ts';
-import { bodyOf, fieldTable, NO_TOOLS, readFields, userLabel } from './fields.ts';
+import { bodyOf, clientLabels, fieldTable, NO_TOOLS, readFields } from './fields.ts';
 import { type Prompt, promptsJson, promptsSize, readPrompts } from './prompts.ts';
 
 export interface EmbeddingRequest extends GenerationRequest {
@@ -18,7 +18,7 @@ export interface EmbeddingRequest extends GenerationRequest {
 /** OpenAI's own: 2,048 inputs, 300,000 tokens. */
 const LIMITS = { maxPrompts: 2_048, maxTokens: 300_000 };
 
-const OWN = fieldTable({
+export const OWN = fieldTable({
   model: (value) => checkString('model', value, 256),
   input: (value) => value,
   encoding_format: (value) => checkOneOf('encoding_format', value, ['float', 'base64']),
@@ -44,7 +44,7 @@ function parse(body: unknown, profile: ContractProfile): EmbeddingRequest {
     minTokens: 0,
     // Half of the vectors would be worth nothing.
     needsWholeOutput: true,
-    labels: userLabel(read.user),
+    labels: clientLabels(read.user),
   };
 }
 

@@ -51,9 +51,12 @@ export function jsonFields(fields: Readonly<Record<string, unknown>>): string {
 
 const MAX_LABEL = 256;
 
-/** The client's own word for its user, for the log. */
-export function userLabel(value: unknown): RequestLabels | null {
-  return typeof value === 'string' ? { user: value.slice(0, MAX_LABEL) } : null;
+/** The client's own words for its user, for the log, and for its conversation. */
+export function clientLabels(user: unknown, session?: unknown): RequestLabels | null {
+  const labels: RequestLabels = {};
+  if (typeof user === 'string') labels.user = user.slice(0, MAX_LABEL);
+  if (typeof session === 'string') labels.session = session.slice(0, MAX_LABEL);
+  return labels.user === undefined && labels.session === undefined ? null : labels;
 }
 
 /** A whole number of tokens of a vocabulary. */

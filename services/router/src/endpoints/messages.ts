@@ -17,7 +17,7 @@ import type { GenerationRequest } from '../contract/request.ts';
 import { findLoneSurrogate } from '../contract/unicode.ts';
 import { TypedReader } from '../relay/typed-reader.ts';
 import { type BodyParts, type Endpoint, textBytes } from './endpoint.ts';
-import { bodyOf, fieldTable, jsonFields, NO_TOOLS, pick, readFields, userLabel } from './fields.ts';
+import { bodyOf, clientLabels, fieldTable, jsonFields, NO_TOOLS, pick, readFields } from './fields.ts';
 import { messageEvents, readPlainMessage } from './messages-answer.ts';
 import { type AnthropicMessage, readAnthropicMessages, readTexts } from './messages-input.ts';
 
@@ -40,7 +40,7 @@ const MAX_TOOLS = 128;
 const MAX_STOPS = 4;
 const NAME = /^[A-Za-z0-9_-]{1,128}$/;
 
-const OWN = fieldTable({
+export const OWN = fieldTable({
   model: (value) => checkString('model', value, 256),
   messages: (value) => value,
   max_tokens: (value) => checkInteger('max_tokens', value, { min: 1, max: Number.MAX_SAFE_INTEGER }),
@@ -125,7 +125,7 @@ function parse(body: unknown, profile: ContractProfile): MessagesRequest {
     needsWholeOutput: forced,
     forwarded: pick(read, FORWARDED),
     thinking: forced ? false : ((read.thinking as boolean | undefined) ?? null),
-    labels: userLabel((read.metadata as Record<string, unknown> | undefined)?.user_id),
+    labels: clientLabels((read.metadata as Record<string, unknown> | undefined)?.user_id),
   };
   for (const [name, value] of [
     ['messages', messages],

@@ -20,7 +20,7 @@ import { findLoneSurrogate } from '../contract/unicode.ts';
 import { TypedReader } from '../relay/typed-reader.ts';
 import type { StructuredRequest } from '../schema-gate/request.ts';
 import { type BodyParts, type Endpoint, textBytes } from './endpoint.ts';
-import { bodyOf, fieldTable, jsonFields, pick, readFields, userLabel } from './fields.ts';
+import { bodyOf, clientLabels, fieldTable, jsonFields, pick, readFields } from './fields.ts';
 import { schemaOf, textWatch } from './native-form.ts';
 import { readPlainResponse, responseEvents } from './responses-answer.ts';
 import { asChatMessages, type InputItem, readInput } from './responses-input.ts';
@@ -37,7 +37,7 @@ const MAX_TOOLS = 128;
 const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
 const NOT_STORED = 'Answers are not stored';
 
-const OWN = fieldTable({
+export const OWN = fieldTable({
   model: (value) => checkString('model', value, 256),
   input: (value) => value,
   instructions: (value) => checkString('instructions', value),
@@ -64,12 +64,12 @@ const OWN = fieldTable({
   user: (value) => value,
   metadata: 'drop',
   safety_identifier: 'drop',
-  prompt_cache_key: 'drop',
+  prompt_cache_key: (value) => value,
   prompt_cache_retention: 'drop',
   service_tier: 'drop',
   max_tool_calls: 'drop',
 });
-const SHARED = new Set(['temperature', 'top_p', 'presence_penalty', 'frequency_penalty', 'top_k', 'min_p']);
+export const SHARED = new Set(['temperature', 'top_p', 'presence_penalty', 'frequency_penalty', 'top_k', 'min_p']);
 const FORWARDED = new Set([...SHARED, 'top_logprobs', 'reasoning']);
 
 /** What nothing here can give is refused; thoughts come in the clear, so their encrypted form is not needed. */
@@ -107,7 +107,7 @@ function parse(body: unknown, profile: ContractProfile): ResponsesRequest {
     needsWholeOutput: structured !== null || (forced && toolChoice !== null),
     forwarded: pick(read, FORWARDED),
     parallelToolCalls: (read.parallel_tool_calls as boolean | undefined) ?? null,
-    labels: userLabel(read.user),
+    labels: clientLabels(read.user, read.prompt_cache_key),
   };
   for (const [name, value] of [
     ['input', input],

@@ -18,6 +18,7 @@ import type { Place, PlaceListener, Seat, Seeker, WaitingRoom } from '../queue/w
 import type { TakenOver } from '../repeats/progress.ts';
 import { explanation } from '../route-explain.ts';
 import type { EngineConstraint } from '../schema-gate/constraint.ts';
+import { sessionName } from '../session-name.ts';
 import { abortAtWorker } from '../upstream/abort.ts';
 import type { RequestText } from '../upstream/body.ts';
 import { blamesWorker, failureError, failureOutcome, type WorkerFailure } from '../upstream/failure.ts';
@@ -220,6 +221,7 @@ class Delivery implements PlaceListener {
         promptBytes: this.ctx.promptBytes,
         maxOutputTokens: outputLimit,
         salt: this.parts.cacheSalt(intent.accountId),
+        session: sessionName(this.ctx.session, this.request.labels),
       },
       this.endpoint,
     );

@@ -9,6 +9,7 @@ import type { CostTerms, Policy } from './policy.ts';
 import { blockBytes, type PromptText, promptChain } from './prefix-hash.ts';
 import { boundedHash } from './replicas/bounded-hash.ts';
 import type { BookSink } from './replicas/inbox.ts';
+import { sessionOf } from './session.ts';
 
 /** A request as the pipeline knows it. */
 export interface Asked {
@@ -19,8 +20,10 @@ export interface Asked {
   /** Bytes of both texts. */
   promptBytes: number;
   maxOutputTokens: number;
-  /** Secret of the account: prompts of different accounts never look alike. */
+  /** Secret of the account: prompts and sessions of different accounts never look alike. */
   salt: string;
+  /** The client's name of the conversation, if it gave one. */
+  session?: string | null;
 }
 
 /** A request in the terms of a policy; made once, used for each attempt. */
@@ -149,7 +152,7 @@ export class Picker {
       ends: chained?.ends.map((bytes) => Math.round(bytes / bytesPerToken)) ?? NO_BLOCKS,
       blockTokens: blockBytes(0) / bytesPerToken,
       maxOutputTokens,
-      session: null,
+      session: asked.session ? sessionOf(asked.salt, asked.session) : null,
     };
   }
 
