@@ -22,15 +22,19 @@ export interface DashboardStack {
   stop(): Promise<void>;
 }
 
-export async function startDashboard(options: LocalStartOptions = {}): Promise<DashboardStack> {
+export async function launchBrowser(): Promise<Browser> {
   if (!found) throw new Error('no browser here');
-  const stack = await startLocal(options);
-  const browser = await chromium.launch({
+  return chromium.launch({
     executablePath: found.program,
     env: { ...found.env },
     // The tests visit this machine alone; Chromium's own sandbox needs rights that containers do not give.
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
+}
+
+export async function startDashboard(options: LocalStartOptions = {}): Promise<DashboardStack> {
+  const stack = await startLocal(options);
+  const browser = await launchBrowser();
   const url = stack.dev.consoleUrl;
   return {
     stack,

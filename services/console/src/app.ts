@@ -176,14 +176,16 @@ export async function startConsole(options: ConsoleOptions): Promise<Console> {
 const scriptClient = (redis: RedisClient) => redis as MoneyClient & RedisClient;
 
 /** The operator that the configuration names, or a one-time token for whoever reads this log first. */
-async function greet({ signIn }: Services, { operator, logger }: ConsoleOptions): Promise<void> {
+async function greet({ signIn }: Services, { operator, people, logger }: ConsoleOptions): Promise<void> {
   if (operator) {
     await signIn.ensureOperator(operator.email.toLowerCase(), operator.password, 'Administration');
     return;
   }
   const token = await signIn.claimToken();
-  // The one secret that is logged, on purpose: it works once, only while there is no operator, and not after a restart.
-  if (token !== null) logger.warn({ claimToken: token }, 'nobody runs this console yet: claim it with this token');
+  // The one secret that is logged, on purpose: it works once, only while there is no operator.
+  if (token === null) return;
+  const page = `${people?.publicUrl ?? ''}/claim`;
+  logger.warn({ claimToken: token }, `nobody runs this console yet: open ${page} and give it this token`);
 }
 
 /** Ready = not stopping, everything published once, and the database answers with the tables of this version. */

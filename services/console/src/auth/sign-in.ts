@@ -37,7 +37,8 @@ import { digestOf, type Sessions } from './sessions.ts';
 import type { SecondFactor } from './totp.ts';
 
 const CHALLENGE_MS = 5 * 60_000;
-const CLAIM_DIGEST = 'claim_token_digest';
+/** From this the token is made; empty once it was used. */
+const CLAIM_NONCE = 'claim_nonce';
 /** Failures per e-mail and per address. */
 const PER_EMAIL = { limit: 8, windowMs: 15 * 60_000 };
 const PER_ADDRESS = { limit: 60, windowMs: 15 * 60_000 };
@@ -186,21 +187,34 @@ export class SignInService {
 
   // -- the first operator ------------------------------------------------------------------------------------------
 
-  /** A one-time token for the first start, told in the log; null when there is an operator. */
+  /**
+   * A one-time token for the first start, told in the log; null when there is an operator. Every replica tells the same
+   * one: it derives from what the database keeps and from the installation's secret, and is stored nowhere.
+   */
   async claimToken(): Promise<string | null> {
     const { db, random } = this.#parts;
     if (await new UserStore(db).anyOperator()) return null;
-    const token = base62(32, random.bytes);
-    await new MetaStore(db).set(CLAIM_DIGEST, digestOf(token));
-    return token;
+    const meta = new MetaStore(db);
+    const fresh = base62(32, random.bytes);
+    const kept = await meta.first(CLAIM_NONCE, fresh);
+    if (kept === '') await meta.set(CLAIM_NONCE, fresh);
+    return this.#claimTokenOf(kept || fresh);
+  }
+
+  #claimTokenOf(nonce: string): string {
+    return this.#parts.sealer
+      .digest('claim', nonce)
+      .replace(/[^0-9A-Za-z]/g, '')
+      .slice(0, 32);
   }
 
   async claim(input: Claim, exchange: Exchange): Promise<SignedIn> {
     const { db, passwords } = this.#parts;
     await this.#mayTry(null, exchange);
-    const digest = digestOf(input.token);
     const wrong = () => new AppError('invalid_credentials', { message: 'The token is not right, or was used.' });
-    if ((await new MetaStore(db).get(CLAIM_DIGEST)) !== digest || (await new UserStore(db).anyOperator())) {
+    const nonce = (await new MetaStore(db).get(CLAIM_NONCE)) || null;
+    const right = nonce !== null && digestOf(input.token) === digestOf(this.#claimTokenOf(nonce));
+    if (!right || (await new UserStore(db).anyOperator())) {
       await this.#failed(null, exchange);
       throw wrong();
     }
@@ -211,7 +225,7 @@ export class SignInService {
     };
     // Of two claims at the same time one makes an operator.
     const user = await this.makeUser(person, async (trx) => {
-      if (!(await new MetaStore(trx).take(CLAIM_DIGEST, digest))) throw wrong();
+      if (!(await new MetaStore(trx).take(CLAIM_NONCE, nonce))) throw wrong();
     });
     if (!user) throw new AppError('conflict', { message: 'There is an account with this e-mail.' });
     return this.#signedIn(user, 'claim', exchange);

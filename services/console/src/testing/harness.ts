@@ -70,6 +70,8 @@ export interface HarnessOptions {
   /** For what other services and routers ask. */
   serviceToken?: string;
   files?: FileSettings;
+  /** The dashboard's build; nothing is served without it. */
+  dashboardFolder?: string;
 }
 
 export async function startHarness({
@@ -78,6 +80,7 @@ export async function startHarness({
   people = {},
   serviceToken,
   files,
+  dashboardFolder,
 }: HarnessOptions = {}): Promise<Harness> {
   const usePostgres = database === 'postgres' && havePostgres();
   const [store, redis]: [TestDatabase, TestRedis] = await Promise.all([
@@ -110,6 +113,7 @@ export async function startHarness({
     people: { signUp: 'open', ...people },
     serviceToken,
     files,
+    dashboardFolder,
     rechargeEveryMs: 300,
     lifecycle,
     logger,

@@ -46,6 +46,16 @@ export class MetaStore {
     return row?.value ?? null;
   }
 
+  /** What stands there; `value` where nothing did: of several callers all get the same. */
+  async first(key: string, value: string): Promise<string> {
+    await this.#db
+      .insertInto('meta')
+      .values({ key, value })
+      .onConflict((conflict) => conflict.column('key').doNothing())
+      .execute();
+    return (await this.get(key)) ?? value;
+  }
+
   async set(key: string, value: string): Promise<void> {
     await this.#db
       .insertInto('meta')
