@@ -513,6 +513,15 @@ export const dashboards: Dashboard[] = [
         ],
       },
       {
+        title: 'Time between tokens',
+        about: 'After the first one; the mean of each finished stream.',
+        unit: 's',
+        queries: [
+          { expr: p50('tollgate_inter_token_latency_seconds', 'model'), legend: 'p50 {{model}}' },
+          { expr: p95('tollgate_inter_token_latency_seconds', 'model'), legend: 'p95 {{model}}' },
+        ],
+      },
+      {
         title: 'Duration',
         about: 'From the first header to the bill.',
         unit: 's',
@@ -531,7 +540,10 @@ export const dashboards: Dashboard[] = [
         title: 'Tokens',
         about: 'Billed tokens per second. cached is a part of input.',
         unit: 'cps',
-        queries: [{ expr: rate('tollgate_tokens_total', 'kind'), legend: '{{kind}}' }],
+        queries: ['input', 'cached', 'output'].map((kind) => ({
+          expr: `sum(rate(tollgate_${kind}_tokens_total[$__rate_interval]))`,
+          legend: kind,
+        })),
       },
       {
         title: 'Event loop lag p99',
@@ -673,6 +685,12 @@ export const dashboards: Dashboard[] = [
             legend: '{{model}}',
           },
         ],
+      },
+      {
+        title: 'Held',
+        about: 'USD held for requests under way, by router.',
+        unit: 'currencyUSD',
+        queries: [{ expr: 'sum by (instance) (tollgate_credits_reserved_usd)', legend: '{{instance}}' }],
       },
       {
         title: 'Records waiting',

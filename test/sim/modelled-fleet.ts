@@ -223,8 +223,10 @@ export class ModelledFleet {
 const NO_METRICS: FleetMetrics = {
   workerUp() {},
   workerLeft() {},
+  workerForgotten() {},
   workerGauges() {},
   modelRunning() {},
+  modelLeft() {},
   transition() {},
   breaker() {},
 };

@@ -378,9 +378,11 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
         terms,
         begun(ctx, stop) {
           ctx.running = new RunningRequest(ctx, stop, running, heartbeats);
+          metrics.reserved(ctx.admission!.intent.heldNusd);
         },
       },
       closed(ctx) {
+        if (ctx.running !== null) metrics.reserved(-ctx.admission!.intent.heldNusd);
         ctx.running?.end();
         running.leave();
         const durationMs = clock.monotonicMs() - ctx.startedMs;

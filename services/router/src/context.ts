@@ -86,6 +86,8 @@ export class RequestContext {
   queueMs: number | null = null;
   /** Monotonic. */
   firstTokenMs: number | null = null;
+  /** Monotonic: when the last bytes of a whole stream came from its worker. */
+  lastTokenMs: number | null = null;
 
   /** Copy of both bodies, where the account has them kept. */
   bodyCopy: BodyCopy | null = null;

@@ -1,5 +1,9 @@
-/** What the router tells Prometheus. Labels are bounded: models of the catalogue, workers, closed unions; never a key. */
+/**
+ * What the router tells Prometheus. Labels are bounded: models of the catalogue, workers (none for long after it left),
+ * closed unions; never a key. `docs/metrics.md` has each with its bound, and a test holds both to it.
+ */
 
+import { STATUS_CODES } from 'node:http';
 import { Counter, Gauge, Histogram, type Registry } from '@tollgate/shared/runtime/metrics';
 import type { BodyMetrics, DropReason } from './bodies/courier.ts';
 import type { RequestContext } from './context.ts';
@@ -12,13 +16,17 @@ import type { Rejection, RoomMetrics } from './queue/waiting-room.ts';
 import type { DeliverMetrics } from './relay/deliver.ts';
 import type { SettlementMetrics } from './settlement/settle.ts';
 import type { SpoolMetrics } from './spool/spool.ts';
+import { WorkerCounter } from './worker-counter.ts';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+/** Between two tokens of one answer: from the fastest small models to a worker in trouble. */
+const TOKEN_SECONDS = [0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.5, 1, 2.5];
 
 /** Label children of one model, looked up once. */
 interface ModelMetrics {
   duration: Histogram.Internal<'model'>;
   firstToken: Histogram.Internal<'model'>;
+  interToken: Histogram.Internal<'model'>;
   input: Counter.Internal;
   output: Counter.Internal;
   cached: Counter.Internal;
@@ -39,11 +47,14 @@ export class RouterMetrics
   private readonly requests: Counter<'model' | 'endpoint' | 'outcome' | 'code'>;
   private readonly duration: Histogram<'model'>;
   private readonly firstToken: Histogram<'model'>;
-  private readonly tokens: Counter<'model' | 'kind'>;
+  private readonly interToken: Histogram<'model'>;
+  private readonly inputTokens: Counter<'model'>;
+  private readonly outputTokens: Counter<'model'>;
+  private readonly cachedTokens: Counter<'model'>;
   private readonly settledUsd: Counter<'model'>;
   private readonly rejections: Counter<'reason'>;
   private readonly inflight: Gauge;
-  private readonly attempts: Counter<'worker' | 'result'>;
+  private readonly attempts: WorkerCounter<'result'>;
   private readonly retries: Counter<'reason'>;
   private readonly retriesRefused: Counter<'reason'>;
   private readonly resumes: Counter<'reason' | 'result'>;
@@ -57,8 +68,8 @@ export class RouterMetrics
   private readonly workerWaiting: Gauge<'worker'>;
   private readonly workerKv: Gauge<'worker'>;
   private readonly workerPrefixHits: Gauge<'worker'>;
-  private readonly workerTransitions: Counter<'worker' | 'to'>;
-  private readonly breakerTransitions: Counter<'worker' | 'to'>;
+  private readonly workerTransitions: WorkerCounter<'to'>;
+  private readonly breakerTransitions: WorkerCounter<'to'>;
   private readonly modelRunningGauge: Gauge<'model'>;
   private readonly discoveredWorkers: Gauge<'source'>;
   private readonly replicaPeers: Gauge;
@@ -75,7 +86,8 @@ export class RouterMetrics
   private readonly keptBodies: Counter<'result'>;
   private readonly byModel = new Map<string, ModelMetrics>();
   private readonly byEnd = new Map<string, { inc(): void }>();
-  private readonly byAttempt = new Map<string, { inc(): void }>();
+  /** Sum of the holds of requests under way. */
+  private reservedNusd = 0n;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -83,8 +95,10 @@ export class RouterMetrics
       new Counter({ name: `tollgate_${name}`, help, labelNames, registers });
     const gauge = <T extends string>(name: string, help: string, labelNames: T[] = []): Gauge<T> =>
       new Gauge({ name: `tollgate_${name}`, help, labelNames, registers });
-    const histogram = (name: string, help: string): Histogram<'model'> =>
-      new Histogram({ name: `tollgate_${name}`, help, labelNames: ['model'], buckets: SECONDS, registers });
+    const histogram = (name: string, help: string, buckets = SECONDS): Histogram<'model'> =>
+      new Histogram({ name: `tollgate_${name}`, help, labelNames: ['model'], buckets, registers });
+    const ofWorker = <T extends string>(name: string, help: string, label: T): WorkerCounter<T> =>
+      new WorkerCounter(registry, `tollgate_${name}`, help, label);
     this.requests = counter('requests_total', 'Generations by how they ended.', [
       'model',
       'endpoint',
@@ -99,13 +113,26 @@ export class RouterMetrics
       'time_to_first_token_seconds',
       'From the first header to the first token or plain answer.',
     );
-    this.tokens = counter('tokens_total', 'Tokens billed: input (cached included), cached, output.', ['model', 'kind']);
+    this.interToken = histogram(
+      'inter_token_latency_seconds',
+      'Time per token after the first of a choice, as they came from the worker: the mean of each finished stream.',
+      TOKEN_SECONDS,
+    );
+    this.inputTokens = counter('input_tokens_total', 'Prompt tokens billed, cached ones included.', ['model']);
+    this.outputTokens = counter('output_tokens_total', 'Output tokens billed.', ['model']);
+    this.cachedTokens = counter('cached_tokens_total', 'Prompt tokens billed at the cached price.', ['model']);
+    const reserved: Gauge = new Gauge({
+      name: 'tollgate_credits_reserved_usd',
+      help: 'Held for requests under way, for graphs; the leases are exact.',
+      registers,
+      collect: () => reserved.set(Number(this.reservedNusd) / 1e9),
+    });
     this.settledUsd = counter('credits_settled_usd_total', 'Amount billed, for graphs; the ledger is exact.', [
       'model',
     ]);
     this.rejections = counter('rejections_total', 'Requests refused, by error code.', ['reason']);
     this.inflight = gauge('inflight_requests', 'Generations under way.');
-    this.attempts = counter('upstream_attempts_total', 'Requests sent to workers.', ['worker', 'result']);
+    this.attempts = ofWorker('upstream_attempts_total', 'Requests sent to workers.', 'result');
     this.retries = counter('upstream_retries_total', 'Requests sent to a second worker.', ['reason']);
     this.retriesRefused = counter('upstream_retries_refused_total', 'Second tries that the budget did not allow.', [
       'reason',
@@ -139,8 +166,8 @@ export class RouterMetrics
     this.workerPrefixHits = gauge('worker_prefix_hit_ratio', "Found share of prompt tokens since the worker's start.", [
       'worker',
     ]);
-    this.workerTransitions = counter('worker_transitions_total', 'Changes of a worker state.', ['worker', 'to']);
-    this.breakerTransitions = counter('worker_breaker_total', 'Changes of a worker breaker.', ['worker', 'to']);
+    this.workerTransitions = ofWorker('worker_transitions_total', 'Changes of a worker state.', 'to');
+    this.breakerTransitions = ofWorker('worker_breaker_total', 'Changes of a worker breaker.', 'to');
     this.modelRunningGauge = gauge('model_running_requests', "Requests at a model's workers.", ['model']);
     this.discoveredWorkers = gauge('discovered_workers', 'Workers that a source names at present.', ['source']);
     this.replicaPeers = gauge('replica_peers', 'Other routers that this one hears.');
@@ -179,20 +206,21 @@ export class RouterMetrics
     model.duration.observe(durationMs / 1_000);
     if (ctx.firstTokenMs !== null) model.firstToken.observe((ctx.firstTokenMs - ctx.startedMs) / 1_000);
     if (ctx.amountNusd === null) return;
+    const tokenMs = interTokenMs(ctx);
+    if (tokenMs !== null) model.interToken.observe(tokenMs / 1_000);
     model.input.inc(ctx.counts.promptTokens ?? 0);
     model.output.inc(ctx.counts.completionTokens);
     model.cached.inc(ctx.counts.cachedTokens ?? 0);
     model.settled.inc(Number(ctx.amountNusd) / 1e9);
   }
 
+  /** So much more is held for requests under way, or (negative) less. */
+  reserved(amountNusd: bigint): void {
+    this.reservedNusd += amountNusd;
+  }
+
   attempt(worker: string, result: string): void {
-    const name = `${result} ${worker}`;
-    let child = this.byAttempt.get(name);
-    if (child === undefined) {
-      child = this.attempts.labels({ worker, result });
-      this.byAttempt.set(name, child);
-    }
-    child.inc();
+    this.attempts.inc(worker, result);
   }
 
   retried(reason: string): void {
@@ -240,7 +268,7 @@ export class RouterMetrics
       this.workerPrefixHits.set({ worker }, prefixHitTokens / prefixTokens);
   }
 
-  /** Its gauges go; its counters stay until the router restarts, so that rates over its last minutes are right. */
+  /** Its gauges go; its counters stay until it is forgotten, so that rates over its last minutes are right. */
   workerLeft(worker: string): void {
     for (const metric of [
       this.workerUpGauge,
@@ -253,12 +281,20 @@ export class RouterMetrics
     }
   }
 
+  workerForgotten(worker: string): void {
+    for (const counter of [this.attempts, this.workerTransitions, this.breakerTransitions]) counter.forget(worker);
+  }
+
   discovered(source: string, workers: number): void {
     this.discoveredWorkers.set({ source }, workers);
   }
 
   modelRunning(model: string, running: number): void {
     this.modelRunningGauge.set({ model }, running);
+  }
+
+  modelLeft(model: string): void {
+    for (const metric of [this.modelRunningGauge, this.depth]) metric.remove({ model });
   }
 
   replicas(peers: number, inFlight: number, isBlind: boolean): void {
@@ -276,11 +312,11 @@ export class RouterMetrics
   }
 
   transition(worker: string, to: string): void {
-    this.workerTransitions.inc({ worker, to });
+    this.workerTransitions.inc(worker, to);
   }
 
   breaker(worker: string, to: string): void {
-    this.breakerTransitions.inc({ worker, to });
+    this.breakerTransitions.inc(worker, to);
   }
 
   clipped(): void {
@@ -317,10 +353,11 @@ export class RouterMetrics
     const model = ctx.model?.id ?? 'other';
     const outcome = ctx.outcome ?? 'failed_internal';
     const { endpoint } = ctx;
-    const name = `${model} ${endpoint} ${outcome} ${ctx.status}`;
+    const code = codeOf(ctx.status);
+    const name = `${model} ${endpoint} ${outcome} ${code}`;
     let child = this.byEnd.get(name);
     if (child === undefined) {
-      child = this.requests.labels({ model, endpoint, outcome, code: String(ctx.status) });
+      child = this.requests.labels({ model, endpoint, outcome, code });
       this.byEnd.set(name, child);
     }
     return child;
@@ -332,13 +369,26 @@ export class RouterMetrics
       children = {
         duration: this.duration.labels({ model }),
         firstToken: this.firstToken.labels({ model }),
-        input: this.tokens.labels({ model, kind: 'input' }),
-        output: this.tokens.labels({ model, kind: 'output' }),
-        cached: this.tokens.labels({ model, kind: 'cached' }),
+        interToken: this.interToken.labels({ model }),
+        input: this.inputTokens.labels({ model }),
+        output: this.outputTokens.labels({ model }),
+        cached: this.cachedTokens.labels({ model }),
         settled: this.settledUsd.labels({ model }),
       };
       this.byModel.set(model, children);
     }
     return children;
   }
+}
+
+/** Milliseconds per token after the first of a choice; null where they did not come one by one, or not to the end. */
+function interTokenMs({ request, firstTokenMs, lastTokenMs, counts }: RequestContext): number | null {
+  if (request === null || firstTokenMs === null || lastTokenMs === null) return null;
+  const more = counts.completionTokens / request.choices - 1;
+  return more < 1 ? null : (lastTokenMs - firstTokenMs) / more;
+}
+
+/** An opened endpoint passes a worker's status on, which may be any number: one without a meaning is told by its class. */
+function codeOf(status: number): string {
+  return status === 0 || STATUS_CODES[status] !== undefined ? String(status) : `${Math.floor(status / 100)}xx`;
 }

@@ -19,8 +19,10 @@ import type { BookSink } from '../routing/replicas/inbox.ts';
 import type { EngineDialect } from '../schema-gate/dialect.ts';
 import type { Pools } from '../upstream/pools.ts';
 import { type BreakerPolicy, DEFAULT_BREAKER } from './breaker.ts';
+import { Departed } from './departed.ts';
 import { identify } from './identify.ts';
 import { dialectOf } from './identity.ts';
+import { ModelLoad, type ModelLoadMetrics } from './model-load.ts';
 import { tempos } from './pace.ts';
 import { CHAT_NEED, type Need, type Ticket, Worker, type WorkerHooks } from './worker.ts';
 import { type EngineGauges, readGauges } from './worker-metrics.ts';
@@ -46,13 +48,13 @@ export interface Placed extends Routed {
   readonly choices?: number;
 }
 
-export interface FleetMetrics {
+export interface FleetMetrics extends ModelLoadMetrics {
   workerUp(worker: string, up: boolean): void;
-  /** It left the fleet: no line of its own any more. */
+  /** It left the fleet: what it is now has no line any more. */
   workerLeft(worker: string): void;
+  /** It left a while ago: what it did has no line any more either. */
+  workerForgotten(worker: string): void;
   workerGauges(worker: string, running: number, waiting: number, engine: EngineGauges): void;
-  /** Requests of this router at all workers of a model: with the queue, what the model's engines are scaled by. */
-  modelRunning(model: string, running: number): void;
   transition(worker: string, to: string): void;
   breaker(worker: string, to: string): void;
 }
@@ -91,7 +93,8 @@ export class Fleet {
   /** What the sources say of each worker; those that are not in it have left. */
   private found = new Map<string, FoundWorker>();
   private draining: ReadonlySet<string> = new Set();
-  private readonly countedModels = new Map<string, number>();
+  private readonly modelLoad: ModelLoad;
+  private readonly departed = new Departed();
   private timer: Timer | null = null;
   private round = 0;
   /** Told whenever a worker may have room for one more. */
@@ -112,6 +115,7 @@ export class Fleet {
     this.clock = clock;
     this.logger = logger;
     this.metrics = metrics;
+    this.modelLoad = new ModelLoad((model) => options.promisedContext(model) !== null, metrics);
     this.hooks = {
       transition: (worker, from, to, why) => {
         this.logger.info({ worker: worker.url, from, to, why }, 'worker changed state');
@@ -159,6 +163,7 @@ export class Fleet {
     const nowMs = () => this.clock.monotonicMs();
     const worker = new Worker(spec, book, this.options.breaker ?? DEFAULT_BREAKER, this.hooks, nowMs);
     this.workers.set(url, worker);
+    this.departed.cameBack(url);
     this.metrics.workerUp(url, false);
     if (this.timer === null) return;
     const probe = this.probe(worker, true).finally(() => this.firstProbes.delete(probe));
@@ -171,6 +176,7 @@ export class Fleet {
     this.picker.removeWorker(worker.book);
     this.pools.forgetIdle(worker.url);
     this.metrics.workerLeft(worker.url);
+    this.departed.left(worker.url, this.clock.monotonicMs());
   }
 
   /** Who is told of what this router does, so that others can count it. */
@@ -346,6 +352,11 @@ export class Fleet {
     return this.picker.hitErrorPoints;
   }
 
+  /** What is kept of workers: those that are there, places in the book, those that left a short while ago. */
+  get footprint(): { workers: number; places: number; departed: number } {
+    return { workers: this.workers.size, places: this.picker.places, departed: this.departed.size };
+  }
+
   succeeded(worker: string): void {
     this.workers.get(worker)?.note('succeeded');
   }
@@ -380,7 +391,8 @@ export class Fleet {
     await Promise.all(
       workers.filter(({ url }) => this.found.has(url)).map((worker) => this.probe(worker, withIdentity)),
     );
-    this.countByModel();
+    for (const url of this.departed.forgotten(this.clock.monotonicMs())) this.metrics.workerForgotten(url);
+    this.modelLoad.tell(this.workers.values());
     this.leaveOutliersOut();
     this.onRoom();
   }
@@ -403,15 +415,6 @@ export class Fleet {
         this.metrics.breaker(worker.url, 'ejected');
       }
     }
-  }
-
-  private countByModel(): void {
-    for (const model of this.countedModels.keys()) this.countedModels.set(model, 0);
-    for (const { models, running } of this.workers.values()) {
-      // Where a worker serves several (a base and its adapters), they share it.
-      for (const model of models) this.countedModels.set(model, (this.countedModels.get(model) ?? 0) + running);
-    }
-    for (const [model, running] of this.countedModels) this.metrics.modelRunning(model, running);
   }
 
   private async probe(worker: Worker, withIdentity: boolean): Promise<void> {

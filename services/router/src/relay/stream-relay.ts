@@ -136,6 +136,7 @@ export class StreamRelay extends Relay {
     this.noteProgress();
     const { ctx } = this.parts;
     ctx.finishReason = this.reader.finishReasons.find((reason) => reason !== null) ?? null;
+    ctx.lastTokenMs = this.lastBytesMs;
     ctx.status = 200;
     ctx.outcome = 'served';
     void this.complete(() => {

@@ -92,6 +92,7 @@ export class Picker {
   removeWorker(worker: WorkerBook): void {
     this.byUrl.delete(worker.url);
     this.book.retireWorker(worker.index);
+    this.policy.onLeave?.(worker);
   }
 
   /** From now on these are told of what happens here. */
@@ -232,6 +233,11 @@ export class Picker {
   /** Requests in the book: 0 when nothing runs. */
   get inFlight(): number {
     return this.book.inFlight;
+  }
+
+  /** Places of workers in the book: a worker that left makes room for the next. */
+  get places(): number {
+    return this.book.workers.length;
   }
 
   /** Mean difference of predicted and reported hits, in points of the prompt. */

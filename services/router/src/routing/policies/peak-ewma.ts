@@ -27,5 +27,6 @@ export function peakEwma(): Policy {
         rtt.set(worker.index, { valueMs: before.valueMs * weight + totalMs * (1 - weight), atMs: nowMs });
       }
     },
+    onLeave: (worker) => void rtt.delete(worker.index),
   };
 }

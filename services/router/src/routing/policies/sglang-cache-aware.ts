@@ -47,5 +47,8 @@ export function sglangCacheAware(): Policy {
       }
       while (tree.size > capacity) tree.delete(tree.keys().next().value!);
     },
+    onLeave(worker) {
+      for (const [hash, index] of tree) if (index === worker.index) tree.delete(hash);
+    },
   };
 }
