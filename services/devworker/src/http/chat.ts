@@ -48,19 +48,12 @@ export async function handleChat(
     prepared = dialect.prepareChat(body, modelContext(worker));
     fixed = await decodeWithQuirk(worker, prepared.job, freshSeed, fault);
   } catch (error) {
-    if (!(error instanceof ApiError) || !error.late || !wantsStream(body)) throw error;
-    // The engine's input processor refuses only after the stream has begun.
-    const writer = beginStream(res);
-    writer.write(dialect.errorEvent(error));
-    writer.write('data: [DONE]\n\n');
-    writer.end();
+    refuseLate(error, worker, res, body);
     return;
   }
   if (left.gone) return;
   const { job, style } = prepared;
-  const header = req.headers['x-request-id'];
-  const asked = typeof header === 'string' && header !== '' ? header : undefined;
-  const requestId = dialect.requestId('chatcmpl', style.requestId, asked, worker.randomId());
+  const requestId = dialect.requestId('chatcmpl', style.requestId, askedId(req), worker.randomId());
   const startedS = worker.epochSeconds();
   // vLLM stamps a request once, SGLang every chunk.
   const createdS = dialect.name === 'vllm' ? () => startedS : worker.epochSeconds;
@@ -105,6 +98,21 @@ export function recordTotals(worker: Worker, counts: Counts, aborted: boolean): 
   totals.promptTokens += counts.prompt;
   totals.completionTokens += counts.completion;
   totals.cachedTokens += counts.cached;
+}
+
+/** The engine's input processor refuses only after a stream has begun: there it is told inside. Anything else is thrown. */
+export function refuseLate(error: unknown, { dialect }: Worker, res: ServerResponse, body: unknown): void {
+  if (!(error instanceof ApiError) || !error.late || !wantsStream(body)) throw error;
+  const writer = beginStream(res);
+  writer.write(dialect.errorEvent(error));
+  writer.write('data: [DONE]\n\n');
+  writer.end();
+}
+
+/** The id that the client gives its request. */
+export function askedId(req: IncomingMessage): string | undefined {
+  const value = req.headers['x-request-id'];
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** Whether a raw body asks for a stream, read as laxly as the field itself is. */

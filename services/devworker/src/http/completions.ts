@@ -1,10 +1,9 @@
 /** POST /v1/completions. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { PreparedCompletion } from '../dialects/vllm/completions.ts';
-import { ApiError } from '../dialects/vllm/errors.ts';
 import type { ChoiceState } from '../generation/choice.ts';
 import type { FixedText } from '../generation/job.ts';
-import { modelContext, recordAbort, recordTotals, wantsStream, watchForLeaving } from './chat.ts';
+import { askedId, modelContext, recordAbort, recordTotals, refuseLate, watchForLeaving } from './chat.ts';
 import { createSender, type Fault } from './faults.ts';
 import { loadHeader } from './load-header.ts';
 import { checkConstraint, decodeWithQuirk } from './prepare.ts';
@@ -29,18 +28,12 @@ export async function handleCompletions(
     if (prepared.checked) await checkConstraint(worker, prepared.checked);
     fixed = await Promise.all(prepared.jobs.map((job) => decodeWithQuirk(worker, job, freshSeed, fault)));
   } catch (error) {
-    if (!(error instanceof ApiError) || !error.late || !wantsStream(body)) throw error;
-    const writer = beginStream(res);
-    writer.write(dialect.errorEvent(error));
-    writer.write('data: [DONE]\n\n');
-    writer.end();
+    refuseLate(error, worker, res, body);
     return;
   }
   if (left.gone) return;
   const { jobs, style } = prepared;
-  const header = req.headers['x-request-id'];
-  const asked = typeof header === 'string' && header !== '' ? header : undefined;
-  const id = dialect.requestId('cmpl', style.requestId, asked, worker.randomId());
+  const id = dialect.requestId('cmpl', style.requestId, askedId(req), worker.randomId());
   const startedS = worker.epochSeconds();
   const shared = {
     id,

@@ -8,7 +8,7 @@ import { isObject, readAny, readModel, validationError } from '../dialects/vllm/
 import { createResponsesAnswer, responsesAsChat } from '../dialects/vllm/responses.ts';
 import { blocksOf, createPieces, type Piece, type TypedAnswer, type TypedOptions } from '../dialects/vllm/typed-run.ts';
 import type { FixedText } from '../generation/job.ts';
-import { countTokens, modelContext, recordAbort, recordTotals, wantsStream, watchForLeaving } from './chat.ts';
+import { askedId, countTokens, modelContext, recordAbort, recordTotals, wantsStream, watchForLeaving } from './chat.ts';
 import { createSender, type Fault } from './faults.ts';
 import { decodeWithQuirk } from './prepare.ts';
 import { beginStream, sendBody } from './respond.ts';
@@ -25,11 +25,6 @@ interface TypedApi {
   errorEvent(error: ApiError): string;
 }
 
-const header = (req: IncomingMessage): string | undefined => {
-  const value = req.headers['x-request-id'];
-  return typeof value === 'string' && value !== '' ? value : undefined;
-};
-
 const RESPONSES: TypedApi = {
   asChat: responsesAsChat,
   answer: createResponsesAnswer,
@@ -43,7 +38,7 @@ const anthropicError = ({ type, message }: ApiError) => ({ type: 'error', error:
 const MESSAGES: TypedApi = {
   asChat: messagesAsChat,
   answer: createMessageAnswer,
-  id: (_body, req, fresh) => `chatcmpl-${header(req) ?? fresh}`,
+  id: (_body, req, fresh) => `chatcmpl-${askedId(req) ?? fresh}`,
   error: (error) => JSON.stringify(anthropicError(error)),
   errorEvent: (error) => `event: error\ndata: ${JSON.stringify(anthropicError(error))}\n\n`,
 };

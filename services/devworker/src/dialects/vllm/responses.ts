@@ -7,15 +7,9 @@ import {
   type TypedAnswer,
   type TypedCounts,
   type TypedOptions,
+  textOf,
   typedEvent,
 } from './typed-run.ts';
-
-const textOf = (content: unknown): string =>
-  typeof content === 'string'
-    ? content
-    : Array.isArray(content)
-      ? content.map((part) => (isObject(part) && typeof part.text === 'string' ? part.text : '')).join('')
-      : '';
 
 /** The chat request that vLLM makes of it. */
 export function responsesAsChat(body: Record<string, unknown>): Record<string, unknown> {

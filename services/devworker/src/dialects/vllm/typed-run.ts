@@ -1,6 +1,15 @@
 /** What the two typed APIs (responses, messages) share: the pieces of an answer as they come out of one choice. */
 import type { ChoiceState } from '../../generation/choice.ts';
 import { createHermesReader } from '../../generation/hermes.ts';
+import { isObject } from './pydantic.ts';
+
+/** The text of a message's content: itself, or all of its parts. */
+export const textOf = (content: unknown): string =>
+  typeof content === 'string'
+    ? content
+    : Array.isArray(content)
+      ? content.map((part) => (isObject(part) && typeof part.text === 'string' ? part.text : '')).join('')
+      : '';
 
 export type Piece =
   | { kind: 'thought'; text: string }
