@@ -1,11 +1,10 @@
 /** Accounts, their limits, and their limits per model. */
 
 import type { Selectable } from 'kysely';
-import { sql } from 'kysely';
 import type { AccountId } from '../domain/ids.ts';
 import type { RateLimits } from '../domain/limits.ts';
 import type { Executor } from './client.ts';
-import { decodeCursor, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
+import { decodeCursor, olderThan, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
 import type { Schema } from './schema.ts';
 import { inTx } from './tx.ts';
 
@@ -83,7 +82,7 @@ export class AccountStore {
     const limit = pageLimit(page);
     const after = decodeCursor(page.cursor);
     let query = this.#db.selectFrom('accounts').selectAll();
-    if (after) query = query.where(sql<boolean>`(created_at, id) < (${new Date(after.atMs)}, ${after.id})`);
+    if (after) query = query.where(olderThan(after));
     const rows = await query
       .orderBy('created_at', 'desc')
       .orderBy('id', 'desc')

@@ -3,8 +3,8 @@ import { sql } from 'kysely';
 import { type Account, AccountStore } from './account-store.ts';
 import type { Executor } from './client.ts';
 import { type ApiKey, KeyStore } from './key-store.ts';
-import { decodeCursor, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
-import type { Rollup } from './usage-store.ts';
+import { decodeCursor, olderThan, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
+import type { Rollup, RollupRow } from './usage-store.ts';
 
 interface Listed {
   id: string;
@@ -35,7 +35,7 @@ export async function listAccounts(db: Executor, filter: AccountFilter): Promise
     SELECT id, created_at FROM accounts
     WHERE (${filter.status ?? null}::text IS NULL OR status = ${filter.status ?? null})
       AND (${like}::text IS NULL OR name ILIKE ${like} OR email ILIKE ${like} OR id = ${filter.search ?? null})
-      AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+      AND ${olderThan(after)}
     ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(db);
   const store = new AccountStore(db);
   return resolve(rows, limit, (id) => store.get(id));
@@ -54,7 +54,7 @@ export async function listKeys(db: Executor, filter: KeyFilter): Promise<Page<Ap
       AND (${filter.state ?? null}::text IS NULL OR ${filter.state ?? null} = CASE
             WHEN revoked_at IS NOT NULL THEN 'revoked'
             WHEN expires_at <= ${new Date(filter.nowMs)} THEN 'expired' ELSE 'live' END)
-      AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+      AND ${olderThan(after)}
     ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(db);
   const store = new KeyStore(db);
   return resolve(rows, limit, (id) => store.get(id));
@@ -84,17 +84,6 @@ export interface RollupPageFilter extends PageRequest {
   toMs?: number;
   model?: string;
   keyId?: string;
-}
-
-interface RollupRow {
-  start: Date;
-  key_id: string;
-  model: string;
-  requests: bigint;
-  prompt_tokens: bigint;
-  cached_tokens: bigint;
-  completion_tokens: bigint;
-  amount_nusd: bigint;
 }
 
 /** Totals per hour or UTC day, key and model; newest first, then by key and model. */
@@ -188,7 +177,7 @@ export async function listAccessTokens(db: Executor, userId: string, page: PageR
   const limit = pageLimit(page);
   const { rows } = await sql<Listed>`
     SELECT id, created_at FROM api_keys WHERE user_id = ${userId} AND kind = 'pat'
-      AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+      AND ${olderThan(after)}
     ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(db);
   const store = new KeyStore(db);
   return resolve(rows, limit, (id) => store.get(id));

@@ -8,7 +8,7 @@ import type { KeyKind, KeyRecord } from '../domain/key.ts';
 import type { RateLimits } from '../domain/limits.ts';
 import { limitColumns, limitsOf } from './account-store.ts';
 import type { Executor } from './client.ts';
-import { decodeCursor, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
+import { decodeCursor, olderThan, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
 import type { Schema } from './schema.ts';
 import { inTx } from './tx.ts';
 
@@ -139,7 +139,7 @@ export class KeyStore {
     const after = decodeCursor(page.cursor);
     let query = this.#db.selectFrom('api_keys').selectAll();
     if (page.accountId !== undefined) query = query.where('account_id', '=', page.accountId);
-    if (after) query = query.where(sql<boolean>`(created_at, id) < (${new Date(after.atMs)}, ${after.id})`);
+    if (after) query = query.where(olderThan(after));
     const rows = await query
       .orderBy('created_at', 'desc')
       .orderBy('id', 'desc')

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { AccountId, UserId } from '../domain/ids.ts';
 import type { Executor, Tx } from './client.ts';
-import { decodeCursor, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
+import { decodeCursor, olderThan, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
 
 export type MemberRole = 'owner' | 'admin' | 'developer' | 'billing' | 'viewer';
 
@@ -226,7 +226,7 @@ export class OrganisationStore {
     const after = decodeCursor(page.cursor);
     const { rows } = await sql<ProjectRow>`
       SELECT id, name, created_at, archived_at FROM projects WHERE account_id = ${accountId}
-        AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+        AND ${olderThan(after)}
       ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(this.#db);
     return toPage(rows, limit, newestFirst, projectOf);
   }

@@ -1,4 +1,5 @@
 /** Cursor pages: newest first, by (time, id). A cursor is opaque to callers and stays valid while rows are added. */
+import { type RawBuilder, sql } from 'kysely';
 import { AppError } from '../domain/errors.ts';
 
 export interface PageRequest {
@@ -37,6 +38,11 @@ export function decodeCursor(cursor: string | null | undefined): Position | null
 
 export function pageLimit({ limit }: PageRequest): number {
   return Math.min(Math.max(Math.trunc(limit) || 1, 1), PAGE_LIMIT_MAX);
+}
+
+/** Whether a row comes after this place in a list that is sorted newest first, by `created_at` and `id`; null: all do. */
+export function olderThan(place: Position | null): RawBuilder<boolean> {
+  return sql<boolean>`(${place === null} OR (created_at, id) < (${new Date(place?.atMs ?? 0)}, ${place?.id ?? ''}))`;
 }
 
 /** A page from `limit + 1` rows: the extra one only says that there is more. */

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { AccountId } from '../domain/ids.ts';
 import type { Executor, Tx } from './client.ts';
-import { decodeCursor, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
+import { decodeCursor, olderThan, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
 
 export type PaymentState = 'open' | 'paid' | 'failed' | 'expired' | 'refunded' | 'disputed';
 
@@ -143,7 +143,7 @@ export class PaymentStore {
     const after = decodeCursor(page.cursor);
     const { rows } = await sql<PaymentRow>`
       SELECT * FROM payments WHERE account_id = ${accountId}
-        AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+        AND ${olderThan(after)}
       ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(this.#db);
     return toPage(rows, limit, newestFirst, paymentOf);
   }
@@ -285,7 +285,7 @@ export class RedemptionStore {
     const after = decodeCursor(page.cursor);
     const { rows } = await sql<CodeRow>`
       SELECT * FROM redemption_codes
-      WHERE (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+      WHERE ${olderThan(after)}
       ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(this.#db);
     return toPage(rows, limit, newestFirst, codeOf);
   }

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { UserId } from '../domain/ids.ts';
 import type { Executor } from './client.ts';
-import { decodeCursor, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
+import { decodeCursor, olderThan, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
 
 export type SessionMethod = 'password' | 'oidc' | 'claim' | 'invitation';
 
@@ -86,7 +86,7 @@ export class SessionStore {
       SELECT * FROM sessions
       WHERE user_id = ${userId} AND revoked_at IS NULL AND expires_at > ${new Date(nowMs)}
         AND last_seen_at > ${new Date(idleSinceMs)}
-        AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+        AND ${olderThan(after)}
       ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(this.#db);
     return toPage(rows, limit, (row) => ({ atMs: row.created_at.getTime(), id: row.id }), view);
   }

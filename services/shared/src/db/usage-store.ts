@@ -209,7 +209,8 @@ export class UsageStore {
   }
 }
 
-interface RollupRow {
+/** Of `usage_hourly` and `usage_daily`. */
+export interface RollupRow {
   start: Date;
   key_id: string;
   model: string;

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { AccountId } from '../domain/ids.ts';
 import type { Executor } from './client.ts';
-import { decodeCursor, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
+import { decodeCursor, olderThan, type Page, type PageRequest, pageLimit, toPage } from './page.ts';
 
 export interface Webhook {
   id: string;
@@ -291,7 +291,7 @@ export class WebhookStore {
     const after = decodeCursor(page.cursor);
     const { rows } = await sql<DeliveryRow>`
       SELECT * FROM deliveries WHERE webhook_id = ${webhookId}
-        AND (${after === null} OR (created_at, id) < (${new Date(after?.atMs ?? 0)}, ${after?.id ?? ''}))
+        AND ${olderThan(after)}
       ORDER BY created_at DESC, id DESC LIMIT ${limit + 1}`.execute(this.#db);
     return toPage(rows, limit, newestFirst, deliveryOf);
   }
