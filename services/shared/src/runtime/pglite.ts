@@ -18,15 +18,21 @@ export interface PgliteServer {
 }
 
 /**
- * Opens `dataDir` (in memory when absent) and serves it. Port 0 takes a free one. All connections share PGlite's one
- * session: their statements queue, their transactions exclude each other.
- * Rejects with the system's error when the port is taken.
+ * Opens `dataDir` (in memory when absent, and then begun from `loadDataDir`, a dump of another) and serves it. Port 0
+ * takes a free one. All connections share PGlite's one session: their statements queue, their transactions exclude each
+ * other. Rejects with the system's error when the port is taken.
  */
-export async function openPgliteServer(options: { dataDir?: string; listen: ListenAddress }): Promise<PgliteServer> {
-  const { dataDir, listen } = options;
+export async function openPgliteServer(options: {
+  dataDir?: string;
+  loadDataDir?: Blob;
+  listen: ListenAddress;
+}): Promise<PgliteServer> {
+  const { dataDir, loadDataDir, listen } = options;
   // Offered to whoever asks with CREATE EXTENSION; costs nothing until then.
   const extensions = { vector };
-  const db = await (dataDir === undefined ? PGlite.create({ extensions }) : PGlite.create(dataDir, { extensions }));
+  const db = await (dataDir === undefined
+    ? PGlite.create({ extensions, ...(loadDataDir === undefined ? {} : { loadDataDir }) })
+    : PGlite.create(dataDir, { extensions }));
   const server = createPgliteWireServer(db);
   try {
     const listening = once(server, 'listening');
