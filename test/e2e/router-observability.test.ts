@@ -47,8 +47,6 @@ afterAll(async () => {
   collector.close();
 }, 60_000);
 
-const TRACE = '0af7651916cd43dd8448eb211c80319c';
-
 const ask = (key: TestKey, more: Record<string, string> = {}, stream = false) =>
   fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
@@ -92,7 +90,8 @@ test('why this worker: the scores of all candidates, for a key that may know, an
 });
 
 test('spans reach the collector under the caller, with counts and without a word of what was said', async () => {
-  const response = await ask(plain, { traceparent: `00-${TRACE}-b7ad6b7169203331-01` });
+  const trace = crypto.randomUUID().replaceAll('-', '');
+  const response = await ask(plain, { traceparent: `00-${trace}-b7ad6b7169203331-01` });
   const { usage } = (await response.json()) as { usage: { prompt_tokens: number; completion_tokens: number } };
   const spans = await eventually(
     'both spans are there',
@@ -102,7 +101,7 @@ test('spans reach the collector under the caller, with counts and without a word
           (resource) => resource.scopeSpans.flatMap((scope) => scope.spans),
         ),
       );
-      const mine = all.filter(({ traceId }) => traceId === TRACE);
+      const mine = all.filter(({ traceId }) => traceId === trace);
       return mine.length === 2 ? mine : null;
     },
     { deadlineMs: 30_000, everyMs: 100 },
@@ -117,4 +116,4 @@ test('spans reach the collector under the caller, with counts and without a word
   expect(attribute(server, 'tollgate.request_id')).toBe(response.headers.get('x-request-id'));
   expect(collected).not.toContain('canary');
   expect(collected).not.toContain(plain.text);
-});
+}, 60_000);

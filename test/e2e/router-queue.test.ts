@@ -92,6 +92,27 @@ describe('while all workers are full', () => {
   );
 
   test(
+    'an account with three times the weight is served three times as often',
+    async () => {
+      const heavy = await around.key({ weight: 3 });
+      await around.credit(heavy.record.accountId, 100_000_000_000_000n);
+      const router = await narrow();
+      const done: string[] = [];
+      const ask = (name: string, key: TestKey) =>
+        chat(router, key.text, hello({ max_tokens: 30, ignore_eos: true })).then(() => done.push(name));
+      const occupied = await occupy(router);
+      const asked = Array.from({ length: 9 }, () => [ask('light', small), ask('heavy', heavy)]).flat();
+      await eventually('all wait', () => router.counters().queued === asked.length, { everyMs: 2 });
+      await occupied.done;
+      await Promise.all(asked);
+      // While both wait: of the first eight, six.
+      expect(Math.abs(done.slice(0, 8).filter((name) => name === 'heavy').length - 6)).toBeLessThanOrEqual(1);
+      await router.stop();
+    },
+    PATIENCE_MS,
+  );
+
+  test(
     'a hold is kept alive while its request waits, and given back when its client leaves',
     async () => {
       const router = await narrow({ TOLLGATE_HEARTBEAT_MS: '50' });

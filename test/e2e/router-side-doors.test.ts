@@ -187,6 +187,22 @@ describe('an opened endpoint', () => {
     expect([capped.status, capped.json.error.code]).toEqual([402, 'key_limit_reached']);
   });
 
+  test('is limited like any request', async () => {
+    const limits = { requestsPerMinute: 1, tokensPerMinute: null, concurrency: null };
+    const slow = await around.key({ accountId: key.record.accountId, limits });
+    const ask = () =>
+      call(
+        opened,
+        '/v1/tokenize',
+        { model: MODEL, prompt: 'x' },
+        { headers: { authorization: `Bearer ${slow.text}` } },
+      );
+    expect((await ask()).status).toBe(200);
+    const refused = await ask();
+    expect([refused.status, refused.json.error.code]).toEqual([429, 'rate_limit_exceeded']);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
   test.each([
     ['a metered path', { workerPath: '/v1/completions' }],
     ['a path that controls the worker', { workerPath: '/update_weights' }],

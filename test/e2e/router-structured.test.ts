@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import type { RunningRouter } from '@tollgate/router/app';
 import { CONTRACTS_FOLDER } from '@tollgate/router/contract/load-profiles';
+import { RETRY_BUDGET_DEFAULTS } from '@tollgate/router/upstream/retry-budget';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import {
   type Answer,
@@ -213,6 +214,25 @@ describe('a finished document that breaks its schema', () => {
       hello({ response_format: form(), max_tokens: 300, stream: true }),
     );
     expect(JSON.parse(events(streamed.text).at(-1)!).error).toMatchObject({ code: 'invalid_output' });
+    await fault(workers.vllm!, null);
+    await router.stop();
+  });
+
+  test('is tried again for a tenth of the requests and a small reserve, not for every one', async () => {
+    const router = await routerThat('retry');
+    await fault(workers.vllm!, 'huge-number');
+    const requests = 24;
+    const before = workers.vllm!.totals.requests;
+    const startedMs = performance.now();
+    for (let i = 0; i < requests; i++) {
+      const answer = await chat(router, trusted.text, hello({ response_format: form(), max_tokens: 300 }));
+      expect(answer.json.error.code).toBe('invalid_output');
+    }
+    const { reserve, reservePerSecond, share } = RETRY_BUDGET_DEFAULTS;
+    const grownS = (performance.now() - startedMs) / 1_000;
+    const retries = workers.vllm!.totals.requests - before - requests;
+    expect(retries).toBeGreaterThanOrEqual(Math.min(requests, reserve));
+    expect(retries).toBeLessThanOrEqual(Math.min(requests, reserve + requests * share + grownS * reservePerSecond));
     await fault(workers.vllm!, null);
     await router.stop();
   });

@@ -1,5 +1,5 @@
 /** Workers that fail: what a client sees, what it pays, and that every counter returns to 0. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import type { RunningRouter } from '@tollgate/router/app';
 import { costNusd } from '@tollgate/shared/domain/money';
@@ -16,6 +16,9 @@ import {
   startSurroundings,
   type TestKey,
 } from './router-kit.ts';
+
+// Real processes on a busy machine: a test's own limit is no statement about time.
+jest.setTimeout(60_000);
 
 let around: Surroundings;
 let good: Devworker;
@@ -159,6 +162,22 @@ describe('after the first byte', () => {
     await eventuallyQuiet(router);
     await router.stop();
   });
+});
+
+test('a stream that takes longer than anything may is ended then, though it goes well, and billed for what came', async () => {
+  const slow = await startDevworker({ speed: 1 });
+  const router = await around.router([slow.url], { TOLLGATE_TOTAL_TIMEOUT_MS: '500' });
+  const answer = await chat(router, key.text, hello({ stream: true, max_tokens: 20_000, ignore_eos: true }));
+  expect([answer.status, answer.text.includes('[DONE]')]).toEqual([200, false]);
+  const parsed = events(answer.text).map((event) => JSON.parse(event));
+  expect(parsed.at(-1).error).toMatchObject({ code: 'stream_timeout' });
+  const delivered = parsed.slice(0, -1).filter((event) => event.choices[0].delta.content).length;
+  const record = await recordOf(answer.headers.get('x-request-id'));
+  expect(record).toMatchObject({ outcome: 'timed_out', completionTokens: delivered });
+  expect(delivered).toBeGreaterThan(0);
+  await eventuallyQuiet(router);
+  await router.stop();
+  await slow.close();
 });
 
 describe('a request that the worker refuses', () => {

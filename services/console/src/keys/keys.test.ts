@@ -212,6 +212,15 @@ describe('revoking and expiring', () => {
   });
 });
 
+test("a plan's weight and limits are in the records of the account's keys, where routers read them", async () => {
+  const { body } = await console_.post('/api/keys', {});
+  await console_.post('/api/plans', { planId: 'heavy', name: 'Heavy', weight: 3, limits: { rpm: 30 } });
+  expect((await console_.post(`/api/accounts/${body.accountId}/plan`, { planId: 'heavy' })).status).toBe(200);
+  expect(await recordOf(body.key)).toMatchObject({ weight: 3, accountLimits: { requestsPerMinute: 30 } });
+  await console_.patch(`/api/accounts/${body.accountId}`, { weight: 7 });
+  expect(await recordOf(body.key)).toMatchObject({ weight: 7 });
+});
+
 describe('a Redis that lost everything', () => {
   test('is filled again: all keys but revoked ones, the catalogue, the mark', async () => {
     const { body: live } = await console_.post('/api/keys', {});

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from '@tollgate/shared/runtime/clock';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { freePort } from '@tollgate/shared/testkit/ports';
+import { startRedis } from '@tollgate/shared/testkit/redis';
 import { type AnswerSink, type Attempt, isConnectError } from './attempt.ts';
 import { Pools } from './pools.ts';
 
@@ -198,4 +199,20 @@ test('a worker that is let go of finishes what it has', async () => {
   sockets[0]!.write(SHORT);
   expect((await ended(sink)).text).toBe('ok');
   await eventually('its connection is closed', () => sockets[0]!.destroyed);
+});
+
+test('a worker that takes no connection is given up in time, and cannot have seen the request', async () => {
+  // Stopped, and with as many connections as it lets wait, it answers no further one: neither yes nor no.
+  const full = await startRedis({ args: ['--tcp-backlog', '1'] });
+  full.freeze();
+  const waiting = Array.from({ length: 4 }, () => connect(full.port, '127.0.0.1').on('error', () => {}));
+  await once(waiting[0]!, 'connect');
+  const hasty = new Pools({ connectTimeoutMs: 150, maxConnections: 1 }, systemClock);
+  const sink = new Sink();
+  hasty.send(`http://127.0.0.1:${full.port}`, '/v1/x', '{}', 'req_1', sink);
+  const { end } = await ended(sink);
+  expect([isConnectError(end as Error), sink.head]).toEqual([true, null]);
+  await hasty.close();
+  for (const socket of waiting) socket.destroy();
+  await full.stop();
 });
