@@ -120,6 +120,14 @@ export function documentsStory(given: () => StoryWorld): void {
       await files.getByRole('row').filter({ hasText: 'handbook.md' }).getByText('ready').waitFor();
       // One broken file fails alone, with its reason.
       await files.getByRole('row').filter({ hasText: 'broken.pdf' }).getByText('failed').waitFor();
+      // It ends so many days after its last use, when somebody wants that: here and in OpenAI's words.
+      await page.getByRole('button', { name: 'Settings', exact: true }).click();
+      await page.getByLabel('Ends after so many days without use').fill('30');
+      await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+      await page.getByText('Ends 30 days after its last use').waitFor();
+      const [store] = await world.stores(key);
+      expect(page.url()).toContain(store!.id);
+      expect(store!.expires_after).toEqual({ anchor: 'last_active_at', days: 30 });
       await page.getByLabel('Question').fill('How many holidays?');
       await page.getByRole('main').getByRole('button', { name: 'Search' }).click();
       await page.locator('[data-passage]').first().getByText('thirty days').waitFor();
@@ -133,6 +141,27 @@ export function documentsStory(given: () => StoryWorld): void {
       await source.locator('summary').click();
       await page.getByText('from documents').waitFor();
       expect(await faults(page)).toEqual([]);
+    },
+    STEP_LIMIT_MS,
+  );
+
+  test(
+    'the reference of the models’ API tries a call with a key of the session, and shows what a program would send',
+    async () => {
+      await page.goto('/reference');
+      const call = page.locator('.opblock').filter({ hasText: '/v1/key' }).first();
+      await call.getByRole('button').first().click();
+      await call.getByRole('button', { name: 'Try it out' }).click();
+      await call.getByRole('button', { name: 'Execute' }).click();
+      const answered = call.locator('.live-responses-table');
+      await answered.getByText('"object": "key"').first().waitFor();
+      expect(await answered.locator('.response-col_status').last().innerText()).toContain('200');
+      expect(await call.locator('.curl-command').innerText()).toContain(
+        new URL('/v1/key', world.app.stack.dev.routerUrl).href,
+      );
+      await page.getByText('Console', { exact: true }).click();
+      await page.locator('.opblock-tag').filter({ hasText: 'organisations' }).waitFor();
+      expect(page.url()).toContain('api=console');
     },
     STEP_LIMIT_MS,
   );

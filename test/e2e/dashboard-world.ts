@@ -7,7 +7,7 @@ import { cleanUp } from './local-start.ts';
 import { OIDC_CLIENT, type OidcStandIn, startOidc } from './oidc-stand-in.ts';
 import { STRIPE_KEY, STRIPE_WEBHOOK_SECRET, type StripeStandIn, startStripe } from './stripe-stand-in.ts';
 
-const MODEL = 'Qwen/Qwen3-30B-A3B-FP8';
+export const MODEL = 'Qwen/Qwen3-30B-A3B-FP8';
 /** One step of a story; on a busy machine each click may take long. */
 export const STEP_LIMIT_MS = 240_000;
 
@@ -21,6 +21,8 @@ export interface StoryWorld {
   ask(key: string, more?: object, base?: string): Promise<OpenAI.Chat.ChatCompletion>;
   /** HTTP status of a request with a key. */
   statusOf(key: string): Promise<number>;
+  /** The collections of a key, as its holder sees them. */
+  stores(key: string): Promise<{ id: string; expires_after: unknown }[]>;
   /** Path and token of the newest link below `page` that was mailed to somebody. */
   linkMailedTo(email: string, page: string): Promise<string>;
   stop(): Promise<void>;
@@ -57,6 +59,12 @@ export async function startStoryWorld(): Promise<StoryWorld> {
         () => 200,
         (error: unknown) => (error instanceof APIError ? (error.status ?? 0) : 0),
       ),
+    async stores(key) {
+      const answer = await fetch(new URL('/v1/vector_stores', app.stack.dev.routerUrl), {
+        headers: { authorization: `Bearer ${key}` },
+      });
+      return ((await answer.json()) as { data: { id: string; expires_after: unknown }[] }).data;
+    },
     linkMailedTo: (email, page) =>
       eventually(`a mail to ${email}`, () => {
         const start = `${app.url}${page}#`;

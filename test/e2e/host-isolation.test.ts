@@ -6,10 +6,12 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { hostDocumentText } from '@tollgate/shared/runtime/host-document';
 import { eventually } from '@tollgate/shared/testkit/eventually';
 import { PASSWORD, TOKEN } from '../../services/console/src/testing/harness.ts';
 import { atRest, placesOf } from './at-rest.ts';
 import { type ConsoleWorld, type Customer, EMBEDDER, SERVICE_TOKEN, startConsoleWorld } from './console-world.ts';
+import { watchAnswers } from './host-answers.ts';
 import { routerRoutes, serviceRoutes } from './host-routes.ts';
 import type { Reply } from './reply.ts';
 import { hello, MODEL } from './router-kit.ts';
@@ -113,6 +115,7 @@ const CASES: Record<string, Case> = {
   'GET /v1/models': { how: 'own', path: at('/v1/models') },
   'GET /^\\/v1\\/models\\/(.+)$/': { how: 'own', path: at(`/v1/models/${MODEL}`) },
   'GET /v1/key': { how: 'own', path: at('/v1/key') },
+  'GET /v1/openapi.json': { how: 'open', path: at('/v1/openapi.json') },
   'GET /healthz': { how: 'open', path: at('/healthz') },
   'GET /readyz': { how: 'open', path: at('/readyz') },
   'GET /.well-known/jwks.json': { how: 'open', path: at('/.well-known/jwks.json') },
@@ -136,6 +139,7 @@ let marks: string[] = [];
 /** The answer that each of the owner's requests under the shared name got. */
 const answers = new Map<string, Reply>();
 let collector: Server;
+const watch = watchAnswers();
 let spans = '';
 
 function form(name: string, content: string): FormData {
@@ -145,6 +149,7 @@ function form(name: string, content: string): FormData {
   return data;
 }
 
+const document = JSON.parse(hostDocumentText()) as { paths: Record<string, Record<string, { operationId: string }>> };
 const methodOf = (name: string) => name.slice(0, name.indexOf(' '));
 const send = (name: string, { path, body, headers }: Case, key: string | null, t: Things) =>
   world.call(key, methodOf(name), path(t), body?.(t), headers);
@@ -159,6 +164,12 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
   const otlp = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
   world = await startConsoleWorld({ router: { OTEL_EXPORTER_OTLP_ENDPOINT: otlp } });
+  const { call } = world;
+  world.call = async (key, method, path, ...rest) => {
+    const reply = await call(key, method, path, ...rest);
+    watch.look(method, path, reply);
+    return reply;
+  };
   owner = await world.customer('first@example.com');
   const other = await world.customer('stranger@example.com');
   strangers.set('another organisation', other.key);
@@ -288,6 +299,41 @@ test('after all that the owner has everything as it was, and was billed for no s
     const again = await world.call(owner.key, 'POST', path, GENERATIONS[path], repeat(path));
     expect([again.text, again.headers.get('idempotent-replayed')]).toEqual([first.text, 'true']);
   }
+});
+
+test('every answer has the shape that the OpenAPI document tells', async () => {
+  const { file, store, fileBatch } = things;
+  const ask = (method: string, path: string, body?: unknown) => world.call(owner.key, method, path, body);
+  const at = `/v1/vector_stores/${store}`;
+  for (const path of [
+    '',
+    '/files',
+    `/files/${file}`,
+    `/file_batches/${fileBatch}`,
+    `/file_batches/${fileBatch}/files`,
+  ]) {
+    expect([path, (await ask('GET', at + path)).status]).toEqual([path, 200]);
+  }
+  await ask('POST', at, { name: 'birds', metadata: { a: 'b' }, expires_after: { anchor: 'last_active_at', days: 7 } });
+  await ask('POST', `${at}/files/${file}`, { attributes: { a: 'b', c: 1, d: true } });
+  await ask('POST', `${at}/file_batches/${fileBatch}/cancel`, {});
+  await ask('GET', at);
+  await ask('GET', '/v1/vector_stores');
+  await ask('GET', '/v1/batches');
+  for (const path of ['', '/content']) await ask('GET', `/v1/files/${file}${path}`);
+  await ask('GET', '/v1/usage?by=hour');
+  await ask('GET', '/v1/key/history');
+  await ask('GET', `/v1/requests/${things.request}?include=body`);
+  const spare = await world.upload(owner.key, 'spare.txt', 'Nothing of note.', 'assistants');
+  const other = (await ask('POST', '/v1/vector_stores', { name: 'spare' })).json.id;
+  await ask('POST', `/v1/vector_stores/${other}/files`, { file_id: spare });
+  await ask('DELETE', `/v1/vector_stores/${other}/files/${spare}`);
+  await ask('DELETE', `/v1/vector_stores/${other}`);
+  await ask('DELETE', `/v1/files/${spare}`);
+  expect([...watch.faults]).toEqual([]);
+  // A batch that is over cannot be cancelled; the rest was all answered.
+  const all = Object.values(document.paths).flatMap((of) => Object.values(of).map(({ operationId }) => operationId));
+  expect(all.filter((name) => !watch.seen.has(name))).toEqual(['batches.cancel']);
 });
 
 describe('what was said and shown', () => {

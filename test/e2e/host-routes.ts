@@ -21,7 +21,7 @@ interface Declared {
 }
 
 /** What an Express application or router has, without what a middleware may still do. */
-function declared({ stack }: Pick<Router, 'stack'>): Declared[] {
+export function declared({ stack }: Pick<Router, 'stack'>): Declared[] {
   return stack.flatMap(({ route }) => {
     if (!route) return [];
     const names = Object.keys((route as unknown as { methods: Record<string, boolean> }).methods);

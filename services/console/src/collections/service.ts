@@ -53,8 +53,13 @@ export class CollectionService {
     return { data, next, maxFileBytes: this.#files().maxFileBytes };
   }
 
-  async create(whose: Whose, { name }: wire.CreateCollection): Promise<wire.CollectionView> {
-    return collectionOf(await this.#ask(whose, { method: 'POST', path: '', body: { name } }));
+  async create(whose: Whose, input: wire.CreateCollection): Promise<wire.CollectionView> {
+    return collectionOf(await this.#ask(whose, { method: 'POST', path: '', body: asStore(input) }));
+  }
+
+  /** Another name, another end. */
+  async patch(whose: Whose, collectionId: string, input: wire.PatchCollection): Promise<wire.CollectionView> {
+    return collectionOf(await this.#ask(whose, { method: 'POST', path: `/${collectionId}`, body: asStore(input) }));
   }
 
   async get(whose: Whose, collectionId: string): Promise<wire.CollectionView> {
@@ -147,6 +152,13 @@ export class CollectionService {
   }
 }
 
+/** In OpenAI's words; what is absent stays as it is. */
+const asStore = ({ name, expiresDays }: wire.PatchCollection) => ({
+  ...(name === undefined ? {} : { name }),
+  ...(expiresDays === undefined
+    ? {}
+    : { expires_after: expiresDays === null ? null : { anchor: 'last_active_at', days: expiresDays } }),
+});
 const useOf = ({ projectId }: Pick<Whose, 'projectId'>) => ({ projectId, explain: false });
 const notInstalled = () =>
   new AppError('not_found', { message: 'Collections are not switched on in this installation.' });

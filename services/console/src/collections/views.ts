@@ -11,8 +11,11 @@ export interface StorePage<T> {
 export interface VectorStore {
   id: string;
   name: string;
+  status: CollectionView['status'];
   created_at: number;
   last_active_at: number;
+  expires_after: { days: number } | null;
+  expires_at: number | null;
   usage_bytes: number;
   embedding_model: string;
   file_counts: { in_progress: number; completed: number; failed: number; cancelled: number; total: number };
@@ -44,8 +47,11 @@ export interface StoreSearch {
 export const collectionOf = (store: VectorStore): CollectionView => ({
   collectionId: store.id,
   name: store.name,
+  status: store.status,
   createdAt: isoTime(store.created_at * 1_000),
   lastActiveAt: isoTime(store.last_active_at * 1_000),
+  expiresDays: store.expires_after?.days ?? null,
+  expiresAt: store.expires_at === null ? null : isoTime(store.expires_at * 1_000),
   usageBytes: store.usage_bytes,
   embeddingModel: store.embedding_model,
   files: {

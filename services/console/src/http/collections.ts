@@ -60,6 +60,17 @@ export function collectionRoutes(collections: CollectionService): Route[] {
     }),
     route({
       ...one,
+      method: 'patch',
+      path: '/api/accounts/{id}/collections/{collectionId}',
+      operation: 'collections.patch',
+      summary: 'Rename a collection, or say when it ends',
+      query: wire.projectQuery,
+      body: wire.patchCollection,
+      response: wire.collection,
+      handle: (call) => collections.patch(whoseOf(call), call.params.collectionId, call.body),
+    }),
+    route({
+      ...one,
       method: 'post',
       path: '/api/accounts/{id}/collections/{collectionId}/remove',
       operation: 'collections.remove',

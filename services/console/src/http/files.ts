@@ -13,7 +13,7 @@ import { invalidRequest } from './errors.ts';
 import { requireService, whoOf } from './service-caller.ts';
 
 const MAX_NAME = 255;
-const listQuery = z.object({
+export const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
   order: z.enum(['asc', 'desc']).default('desc'),
   after: z.string().max(80).optional(),

@@ -1,5 +1,6 @@
-/** What anybody may read: probes, the OpenAPI document, the page of each error. */
+/** What anybody may read: probes, the OpenAPI documents, the page of each error. */
 import { AppError } from '@tollgate/shared/domain/errors';
+import { hostDocumentText } from '@tollgate/shared/runtime/host-document';
 import express, { type RequestHandler, type Router } from 'express';
 import { errorIndexHtml, errorIndexMarkdown, errorPageHtml, errorPageMarkdown, isErrorCode } from '../errors/pages.ts';
 
@@ -18,6 +19,7 @@ const probe: RequestHandler = (_request, response, next) => {
 
 export function openRoutes({ openApi, unready, services = [] }: OpenRoutesOptions): Router {
   const router = express.Router();
+  const host = hostDocumentText();
   for (const routes of services) router.use(routes);
   router.get('/healthz', probe, (_request, response) => {
     response.json({ status: 'ok' });
@@ -30,6 +32,10 @@ export function openRoutes({ openApi, unready, services = [] }: OpenRoutesOption
   });
   router.get('/openapi.json', (_request, response) => {
     response.json(openApi);
+  });
+  // Of the routers' host, at the address that it has there: the dashboard may ask no other host than this.
+  router.get('/v1/openapi.json', (_request, response) => {
+    response.type('json').send(host);
   });
   router.get('/docs/errors', (request, response) => {
     response.format({

@@ -11,7 +11,7 @@ import { requireService, whoOf } from './service-caller.ts';
 
 const range = { model: modelId.optional(), from: timeInput.optional(), to: timeInput.optional() };
 const label = z.string().min(1).max(256).optional();
-const requestsQuery = z.strictObject({
+export const requestsQuery = z.strictObject({
   ...pageQuery,
   ...range,
   chat_id: label,
@@ -19,8 +19,8 @@ const requestsQuery = z.strictObject({
   user_id: label,
   project_id: label,
 });
-const usageQuery = z.strictObject({ ...pageQuery, ...range, by: z.enum(['hour', 'day']).optional() });
-const receiptQuery = z.strictObject({ include: z.literal('body').optional() });
+export const usageQuery = z.strictObject({ ...pageQuery, ...range, by: z.enum(['hour', 'day']).optional() });
+export const receiptQuery = z.strictObject({ include: z.literal('body').optional() });
 const nothing = z.strictObject({});
 
 export function ownUsageRoutes(own: OwnUsage, serviceToken: string): Router {

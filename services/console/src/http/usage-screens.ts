@@ -2,6 +2,7 @@ import { accountParams } from '@tollgate/shared/contracts/console/accounts';
 import { projectQuery } from '@tollgate/shared/contracts/console/collections';
 import { ledgerExportQuery } from '@tollgate/shared/contracts/console/credits';
 import * as insights from '@tollgate/shared/contracts/console/insights';
+import { playgroundCallQuery } from '@tollgate/shared/contracts/console/playground';
 import * as requests from '@tollgate/shared/contracts/console/requests';
 import type { AccountId } from '@tollgate/shared/domain/ids';
 import type { CreditService } from '../credits/service.ts';
@@ -161,7 +162,32 @@ export function screenRoutes(services: ScreenServices): Route[] {
       types: ['text/event-stream', 'application/json'],
       errors: ['service_unavailable', 'body_too_large'],
       stream: ({ actor, params, query, raw, exchange }) =>
-        services.playground.chat(actor, params.id, query.projectId ?? null, raw, exchange),
+        services.playground.call(
+          actor,
+          params.id,
+          query.projectId ?? null,
+          { method: 'POST', path: '/v1/chat/completions', body: raw },
+          exchange,
+        ),
+    }),
+    streamRoute({
+      ...common,
+      permission: 'playground:use',
+      method: 'post',
+      path: '/api/accounts/{id}/playground/call',
+      operation: 'playground.call',
+      tag: 'playground',
+      summary: 'Any request of the models’ API (`/v1/openapi.json`), as with a key of one’s own',
+      description:
+        'Its method and path stand in the query, its body is the body; the answer is the router’s own. ' +
+        '`X-Playground-Key` as above.',
+      unaudited: true,
+      query: playgroundCallQuery,
+      rawLimitBytes: PLAYGROUND_BYTES,
+      types: ['application/json', 'text/event-stream', 'application/octet-stream'],
+      errors: ['service_unavailable', 'body_too_large'],
+      stream: ({ actor, params, query: { method, path, projectId }, raw, exchange }) =>
+        services.playground.call(actor, params.id, projectId ?? null, { method, path, body: raw }, exchange),
     }),
     route({
       method: 'get',

@@ -13,7 +13,10 @@ import type { Exchange, Streamed } from '../http/route.ts';
 import type { OwnKeys } from './own-keys.ts';
 
 /** Headers of the router's answer that a client may care about. */
-const PASSED = /^(content-type|x-request-id|retry-after(-ms)?|x-ratelimit-.*|x-tollgate-.*|x-should-retry)$/;
+const PASSED =
+  /^(content-type|content-disposition|x-request-id|retry-after(-ms)?|x-ratelimit-.*|x-tollgate-.*|x-should-retry|idempotent-replayed)$/;
+/** Headers of the person's request that reach the router. */
+const SENT = ['content-type', 'idempotency-key'] as const;
 /** The key to run with, instead of the console's own. */
 const PASTED_KEY = 'x-playground-key';
 const EXPLAIN = 'x-tollgate-route-explain';
@@ -26,6 +29,14 @@ export interface PlaygroundParts {
   routerUrl: string | null;
 }
 
+/** What is asked of the router. */
+export interface HostCall {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** With its query, such as `/v1/models`. */
+  path: string;
+  body: Buffer;
+}
+
 export class PlaygroundService {
   readonly #parts: PlaygroundParts;
 
@@ -33,11 +44,12 @@ export class PlaygroundService {
     this.#parts = parts;
   }
 
-  async chat(
+  /** One request of the models' API, at the same limits and price as with any key. */
+  async call(
     actor: Actor,
     accountId: string,
     projectId: string | null,
-    body: Buffer,
+    { method, path, body }: HostCall,
     exchange: Exchange,
   ): Promise<Streamed> {
     const { routerUrl, ownKeys } = this.#parts;
@@ -52,14 +64,14 @@ export class PlaygroundService {
         : await this.#checkPasted(pasted.trim(), accountId);
     let response: Response;
     try {
-      response = await fetch(`${routerUrl}/v1/chat/completions`, {
-        method: 'POST',
+      response = await fetch(routerUrl + path, {
+        method,
         headers: {
-          'content-type': exchange.header('content-type') ?? 'application/json',
+          ...sentHeaders(exchange, body.length > 0),
           authorization: `Bearer ${key}`,
           ...(explain ? { [EXPLAIN]: '1' } : {}),
         },
-        body: new Uint8Array(body),
+        body: method === 'POST' ? new Uint8Array(body) : null,
         redirect: 'error',
         signal: exchange.signal,
       });
@@ -88,6 +100,14 @@ export class PlaygroundService {
     }
     return text;
   }
+}
+
+function sentHeaders(exchange: Exchange, hasBody: boolean): Record<string, string> {
+  const given = SENT.map((name) => [name, exchange.header(name)] as const);
+  return {
+    ...(hasBody ? { 'content-type': 'application/json' } : {}),
+    ...Object.fromEntries(given.filter((entry): entry is [(typeof SENT)[number], string] => entry[1] !== undefined)),
+  };
 }
 
 /** The router's bytes; a client that left, or a router that broke off, ends them. */

@@ -80,7 +80,8 @@ export const get = <T>(path: string, query?: CallOptions['query'], signal?: Abor
   call<T>('GET', path, { ...(query ? { query } : {}), ...(signal ? { signal } : {}) });
 export const post = <T>(path: string, body: unknown = {}, options: CallOptions = {}) =>
   call<T>('POST', path, { ...options, body });
-export const patch = <T>(path: string, body: unknown) => call<T>('PATCH', path, { body });
+export const patch = <T>(path: string, body: unknown, query: CallOptions['query'] = {}) =>
+  call<T>('PATCH', path, { body, query });
 
 /** The error of an answer that was read with `send`. */
 export const failureOf = failure;

@@ -12,7 +12,7 @@ import {
   useNavigate,
 } from '@tanstack/react-router';
 import { meQuery, queryClient } from '../api/queries.ts';
-import { compactSearch, textIn } from '../lib/search.ts';
+import { choiceIn, compactSearch, textIn } from '../lib/search.ts';
 import { requestsSearch } from '../screens/requests/filter.ts';
 import { usageSearch } from '../screens/usage/filter.ts';
 import { ErrorNote, PageBody, Skeleton } from '../ui/parts.tsx';
@@ -158,7 +158,13 @@ const organisation = [
   }),
   inside('/models', () => import('../screens/models/models.tsx')),
   inside('/limits', () => import('../screens/limits/limits.tsx')),
-  inside('/reference', () => import('../screens/reference/reference.tsx')),
+  createRoute({
+    getParentRoute: () => signedIn,
+    path: '/reference',
+    validateSearch: (search: Record<string, unknown>): { api?: 'console' | undefined } =>
+      compactSearch({ api: choiceIn(search, 'api', ['console']) }),
+    component: lazyRouteComponent(() => import('../screens/reference/reference.tsx')),
+  }),
   inside('/team', () => import('../screens/team/team.tsx')),
   inside('/webhooks', () => import('../screens/webhooks/webhooks.tsx')),
   inside('/security', () => import('../screens/security/security.tsx')),

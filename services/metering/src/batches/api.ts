@@ -26,7 +26,7 @@ export interface BatchApiParts {
 const HOUR_MS = 3_600_000;
 const WINDOW_HOURS = 24;
 
-const createBody = z.strictObject({
+export const createBody = z.strictObject({
   input_file_id: z.string().min(1).max(80),
   endpoint: z.enum(BATCH_ENDPOINTS),
   completion_window: z.literal(`${WINDOW_HOURS}h`),
@@ -36,7 +36,7 @@ const createBody = z.strictObject({
     .strictObject({ anchor: z.literal('created_at'), seconds: z.int().min(3_600).max(2_592_000) })
     .nullish(),
 });
-const listQuery = z.object({
+export const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   after: z.string().max(80).optional(),
 });

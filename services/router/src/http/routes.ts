@@ -4,6 +4,7 @@ import { openAiModel } from '@tollgate/shared/contracts/openai/models';
 import type { CatalogModel } from '@tollgate/shared/domain/catalog';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
+import { hostDocumentText } from '@tollgate/shared/runtime/host-document';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { authenticate, checkScope, mayUseModel } from '../admission/authenticate.ts';
 import type { RequestContext } from '../context.ts';
@@ -63,6 +64,7 @@ export function createApp(parts: RouteParts): Express {
 
   if (parts.hosts.size > 0) app.use(contractOfHost(parts));
   for (const profile of parts.profiles) addContract(app, profile, parts);
+  for (const profile of parts.profiles.filter(isDocumented)) addDocument(app, profile);
   for (const route of parts.passThrough.routes) addPassThrough(app, route, parts);
   app.get('/healthz', (_req, res) => text(res, 200, 'ok\n'));
   app.get('/.well-known/jwks.json', (_req, res) => void tellKeys(res, parts));
@@ -167,7 +169,19 @@ function addContract(app: Express, profile: ContractProfile, parts: RouteParts):
   );
 }
 
+/** The contract that the OpenAPI document of the host tells of. */
+const isDocumented = ({ name }: ContractProfile) => name === 'openai';
+
+/** For anybody: it says nothing of this installation. */
+function addDocument(app: Express, { basePath }: ContractProfile): void {
+  const document = hostDocumentText();
+  app.get(`${basePath}/openapi.json`, (_req, res) => {
+    res.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' }).end(document);
+  });
+}
+
 function addresses(profiles: readonly ContractProfile[]): [string | RegExp, string][] {
+  const documents = profiles.filter(isDocumented).map(({ basePath }) => `${basePath}/openapi.json`);
   const ofContracts = profiles.flatMap(({ basePath, hasCatalog, endpoints, paths }): [string | RegExp, string][] => [
     ...endpoints.map((name): [string, string] => [basePath + name, 'POST']),
     ...(paths.has('/quote') ? [[`${basePath}/quote`, 'POST'] as [string, string]] : []),
@@ -176,7 +190,7 @@ function addresses(profiles: readonly ContractProfile[]): [string | RegExp, stri
     [`${basePath}/key`, 'GET, HEAD'],
     ...(hasCatalog ? [[`${basePath}/catalog`, 'GET, HEAD'] as [string, string]] : []),
   ]);
-  return [...ofContracts, ...[...OWN].map((path): [string, string] => [path, 'GET, HEAD'])];
+  return [...ofContracts, ...[...OWN, ...documents].map((path): [string, string] => [path, 'GET, HEAD'])];
 }
 
 /** Whose words an error at this address is told in. */

@@ -10,6 +10,22 @@ import { useCommitted } from '../../ui/committed.ts';
 import { PagedTable } from '../../ui/paged-table.tsx';
 import { Empty, ErrorNote, PageBody } from '../../ui/parts.tsx';
 
+/** What was given, by name: one line each, as far as it is no secret. */
+function Detail({ of: { detail } }: { of: AuditLine }) {
+  const given = Object.entries(detail);
+  if (given.length === 0) return <span className="text-muted">–</span>;
+  return (
+    <ul className="max-w-md">
+      {given.map(([name, value]) => (
+        <li key={name}>
+          <span className="text-muted">{name}</span>{' '}
+          <code className="break-all">{typeof value === 'string' ? value : JSON.stringify(value)}</code>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 export default function AuditPage() {
   const [action, setAction] = useState('');
   const list = useInfiniteQuery({
@@ -63,7 +79,18 @@ export default function AuditPage() {
             cell: (line) => <span className="num whitespace-nowrap">{dateTime(line.at)}</span>,
           },
           { id: 'who', header: 'Who', cell: (line) => line.actorName ?? line.actor },
-          { id: 'what', header: 'What', cell: (line) => <code>{line.action}</code> },
+          {
+            id: 'what',
+            header: 'What',
+            cell: (line) => (
+              <>
+                <code>{line.action}</code>
+                <div className="text-xs lg:hidden">
+                  <Detail of={line} />
+                </div>
+              </>
+            ),
+          },
           {
             id: 'target',
             header: 'On',
@@ -74,7 +101,7 @@ export default function AuditPage() {
             id: 'detail',
             header: 'Detail',
             from: 'lg',
-            cell: (line) => <code className="block max-w-md text-muted break-all">{JSON.stringify(line.detail)}</code>,
+            cell: (line) => <Detail of={line} />,
           },
         ]}
       />

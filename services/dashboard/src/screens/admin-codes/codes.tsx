@@ -8,31 +8,49 @@ import { dateOnly } from '../../lib/time.ts';
 import { Button } from '../../ui/button.tsx';
 import { Confirm } from '../../ui/dialog.tsx';
 import { TextField } from '../../ui/field.tsx';
-import { Badge, Empty, ErrorNote, Loaded, messageOf, PageBody } from '../../ui/parts.tsx';
+import { Badge, Empty, Loaded, messageOf, PageBody } from '../../ui/parts.tsx';
 import { Table } from '../../ui/table.tsx';
 import { Reveal } from '../keys/reveal.tsx';
 
 const PATH = '/api/redemption-codes';
+const NEW_CODE = { usd: '10', uses: '1', ends: '', note: '' };
+
+const STATE_TONE = { open: 'ok', 'used up': 'plain', ended: 'plain', disabled: 'bad' } as const;
+
+function stateOf({ disabledAt, used, uses, expiresAt }: RedemptionCodeView, nowMs: number): keyof typeof STATE_TONE {
+  if (disabledAt) return 'disabled';
+  if (used >= uses) return 'used up';
+  return expiresAt !== null && Date.parse(expiresAt) <= nowMs ? 'ended' : 'open';
+}
 
 export default function CodesPage() {
   const client = useQueryClient();
   const codes = useQuery(listQuery<RedemptionCodeView>(PATH));
   const [open, setOpen] = useState(false);
-  const [form, setForm] = useState({ usd: '10', uses: '1', note: '' });
+  const [form, setForm] = useState(NEW_CODE);
+  const [withdrawing, setWithdrawing] = useState<RedemptionCodeView | null>(null);
   const after = () => client.invalidateQueries({ queryKey: ['list', PATH] });
   const create = useMutation({
     mutationFn: () =>
       post<CreatedCodeView>(PATH, {
         usd: form.usd.trim(),
         uses: Number(form.uses),
+        ...(form.ends === '' ? {} : { expiresAt: new Date(`${form.ends}T23:59:59Z`).toISOString() }),
         ...(form.note.trim() === '' ? {} : { note: form.note.trim() }),
       }),
     onSuccess: () => {
       setOpen(false);
+      setForm(NEW_CODE);
       void after();
     },
   });
-  const disable = useMutation({ mutationFn: (id: string) => post(`${PATH}/${id}/disable`), onSuccess: after });
+  const disable = useMutation({
+    mutationFn: (id: string) => post(`${PATH}/${id}/disable`),
+    onSuccess: () => {
+      setWithdrawing(null);
+      void after();
+    },
+  });
   return (
     <PageBody
       title="Redemption codes"
@@ -43,7 +61,6 @@ export default function CodesPage() {
         </Button>
       }
     >
-      {disable.error ? <ErrorNote error={disable.error} /> : null}
       <Loaded query={codes} skeleton="h-48">
         {(rows) => (
           <Table
@@ -66,19 +83,15 @@ export default function CodesPage() {
               {
                 id: 'state',
                 header: 'State',
-                cell: (code) => (
-                  <Badge tone={code.disabledAt ? 'bad' : code.used >= code.uses ? 'plain' : 'ok'}>
-                    {code.disabledAt ? 'disabled' : code.used >= code.uses ? 'used up' : 'open'}
-                  </Badge>
-                ),
+                cell: (code) => <Badge tone={STATE_TONE[stateOf(code, Date.now())]}>{stateOf(code, Date.now())}</Badge>,
               },
               {
                 id: 'act',
                 header: <span className="sr-only">Disable</span>,
                 numeric: true,
                 cell: (code) =>
-                  code.disabledAt || code.used >= code.uses ? null : (
-                    <Button look="ghost" onClick={() => disable.mutate(code.codeId)}>
+                  stateOf(code, Date.now()) !== 'open' ? null : (
+                    <Button look="ghost" onClick={() => setWithdrawing(code)}>
                       Disable
                     </Button>
                   ),
@@ -114,11 +127,34 @@ export default function CodesPage() {
             onChange={(event) => setForm({ ...form, uses: event.target.value })}
           />
           <TextField
+            label="Last day"
+            type="date"
+            hint="UTC. Empty: it does not end."
+            value={form.ends}
+            onChange={(event) => setForm({ ...form, ends: event.target.value })}
+          />
+          <TextField
             label="Note"
+            maxLength={200}
             value={form.note}
             onChange={(event) => setForm({ ...form, note: event.target.value })}
           />
         </Confirm>
+      ) : null}
+      {withdrawing ? (
+        <Confirm
+          open
+          onClose={() => {
+            disable.reset();
+            setWithdrawing(null);
+          }}
+          title={`Disable the code …${withdrawing.last4}?`}
+          description="Nobody can redeem it from then on. What was redeemed stays."
+          action="Disable it"
+          pending={disable.isPending}
+          error={disable.error ? messageOf(disable.error) : null}
+          onConfirm={() => disable.mutate(withdrawing.codeId)}
+        />
       ) : null}
       {create.data ? (
         <Reveal

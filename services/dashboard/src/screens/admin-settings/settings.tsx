@@ -1,7 +1,8 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import type { SettingsView } from '@tollgate/shared/contracts/console/platform';
+import type { PlanView, SettingsView } from '@tollgate/shared/contracts/console/platform';
 import { useState } from 'react';
 import { get, patch } from '../../api/client.ts';
+import { listQuery } from '../../api/queries.ts';
 import { usdExact } from '../../lib/money.ts';
 import { Button } from '../../ui/button.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
@@ -38,6 +39,7 @@ export default function SettingsPage() {
 
 function SettingsForm({ data }: { data: SettingsView }) {
   const client = useQueryClient();
+  const plans = useQuery(listQuery<PlanView>('/api/plans')).data ?? [];
   const [form, setForm] = useState({
     signUp: data.signUp,
     credit: usdExact(data.signUpCreditNusd).replace(/[$,]/g, ''),
@@ -49,7 +51,7 @@ function SettingsForm({ data }: { data: SettingsView }) {
       patch<SettingsView>('/api/settings', {
         signUp: form.signUp,
         signUpCreditUsd: form.credit.trim(),
-        signUpPlan: form.plan.trim(),
+        signUpPlan: form.plan,
         requestLogMonths: Number(form.months),
       }),
     onSuccess: (next) => {
@@ -82,11 +84,18 @@ function SettingsForm({ data }: { data: SettingsView }) {
             value={form.credit}
             onChange={(event) => setForm({ ...form, credit: event.target.value })}
           />
-          <TextField
+          <SelectField
             label="Plan at sign-up"
             value={form.plan}
             onChange={(event) => setForm({ ...form, plan: event.target.value })}
-          />
+          >
+            {plans.some(({ planId }) => planId === form.plan) ? null : <option>{form.plan}</option>}
+            {plans.map(({ planId, name }) => (
+              <option key={planId} value={planId}>
+                {name}
+              </option>
+            ))}
+          </SelectField>
           <TextField
             label="Request log, months kept"
             inputMode="numeric"

@@ -1,15 +1,19 @@
 import { useQuery } from '@tanstack/react-query';
 import { useParams, useSearch } from '@tanstack/react-router';
 import type { CollectionView } from '@tollgate/shared/contracts/console/collections';
+import { useState } from 'react';
 import { get } from '../../api/client.ts';
 import { account, collectionsQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
+import { bytes, count } from '../../lib/numbers.ts';
 import { snippet } from '../../lib/snippets.ts';
-import { ButtonLink } from '../../ui/button.tsx';
+import { Button, ButtonLink } from '../../ui/button.tsx';
 import { CopyButton, CopyLine } from '../../ui/copy.tsx';
-import { Card, Loaded, PageBody } from '../../ui/parts.tsx';
+import { Card, Facts, Loaded, PageBody } from '../../ui/parts.tsx';
+import { CollectionDialog } from './collection-dialogs.tsx';
 import { backToCollections } from './collections.tsx';
 import { FilesTable } from './files-table.tsx';
+import { CollectionEnd, CollectionState } from './state.tsx';
 import { TestSearch } from './test-search.tsx';
 import { UploadArea } from './upload-area.tsx';
 
@@ -24,7 +28,10 @@ export default function CollectionDetailPage() {
     queryKey: ['collections', accountId, project ?? null, collectionId],
     queryFn: ({ signal }) =>
       get<CollectionView>(`${account(accountId)}/collections/${collectionId}`, { projectId: project }, signal),
+    // While something is read, somebody watches it.
+    refetchInterval: ({ state }) => (state.data?.status === 'in_progress' ? 1_000 : false),
   });
+  const [editing, setEditing] = useState(false);
   const all = useQuery(collectionsQuery(accountId, project));
   const body = {
     model: 'a-model',
@@ -43,6 +50,7 @@ export default function CollectionDetailPage() {
       actions={
         <>
           {backToCollections(project)}
+          {collection.data ? <Button onClick={() => setEditing(true)}>Settings</Button> : null}
           <ButtonLink to="/playground" search={{ collection: collectionId, project }} look="primary">
             Ask it in the playground
           </ButtonLink>
@@ -50,8 +58,22 @@ export default function CollectionDetailPage() {
       }
     >
       <Loaded query={collection} skeleton="h-64">
-        {() => (
+        {(data) => (
           <>
+            <Card>
+              <Facts
+                columns={4}
+                items={[
+                  ['State', <CollectionState key="state" of={data} />],
+                  ['Files', count(data.files.total)],
+                  ['Passages and vectors', bytes(data.usageBytes)],
+                  [
+                    data.expiresDays === null ? 'Ends' : `Ends ${data.expiresDays} days after its last use`,
+                    <CollectionEnd key="end" of={data} />,
+                  ],
+                ]}
+              />
+            </Card>
             <UploadArea
               collectionId={collectionId}
               project={project}
@@ -65,6 +87,9 @@ export default function CollectionDetailPage() {
           </>
         )}
       </Loaded>
+      {editing && collection.data ? (
+        <CollectionDialog collection={collection.data} project={project} onClose={() => setEditing(false)} />
+      ) : null}
     </PageBody>
   );
 }

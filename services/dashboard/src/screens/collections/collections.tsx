@@ -1,29 +1,27 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import type { CollectionView } from '@tollgate/shared/contracts/console/collections';
-import { Plus, Trash2 } from 'lucide-react';
+import { Plus, Settings2, Trash2 } from 'lucide-react';
 import { useState } from 'react';
-import { post } from '../../api/client.ts';
 import { ApiError } from '../../api/error.ts';
-import { account, collectionsQuery } from '../../api/queries.ts';
+import { collectionsQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { bytes, count } from '../../lib/numbers.ts';
-import { compactSearch, queryText } from '../../lib/search.ts';
+import { compactSearch } from '../../lib/search.ts';
 import { relative } from '../../lib/time.ts';
 import { Button, ButtonLink } from '../../ui/button.tsx';
-import { Confirm, Modal } from '../../ui/dialog.tsx';
-import { TextField } from '../../ui/field.tsx';
 import { RowMenu } from '../../ui/menu.tsx';
-import { Badge, Empty, ErrorNote, Loaded, messageOf, PageBody } from '../../ui/parts.tsx';
+import { Empty, Loaded, PageBody } from '../../ui/parts.tsx';
 import { type Column, Table } from '../../ui/table.tsx';
-import { toast } from '../../ui/toast.tsx';
+import { CollectionDialog, RemoveCollection } from './collection-dialogs.tsx';
 import { ProjectPicker } from './project-picker.tsx';
+import { CollectionEnd, CollectionState } from './state.tsx';
 
 export default function CollectionsPage() {
   const { accountId, may } = useSession();
   const { project } = useSearch({ from: '/signed-in/collections' });
   const navigate = useNavigate();
-  const [creating, setCreating] = useState(false);
+  const [editing, setEditing] = useState<CollectionView | 'new' | null>(null);
   const [removing, setRemoving] = useState<CollectionView | null>(null);
   const allowed = may('playground:use');
   const list = useQuery({ ...collectionsQuery(accountId, project), enabled: allowed });
@@ -35,7 +33,7 @@ export default function CollectionsPage() {
       lead="Documents that answers may quote. Upload files, try the search, then choose collections in the playground or name them in rag_params."
       actions={
         allowed && !absent ? (
-          <Button look="primary" icon={<Plus size={15} aria-hidden="true" />} onClick={() => setCreating(true)}>
+          <Button look="primary" icon={<Plus size={15} aria-hidden="true" />} onClick={() => setEditing('new')}>
             New collection
           </Button>
         ) : null
@@ -65,7 +63,7 @@ export default function CollectionsPage() {
             {({ data }) => (
               <Table
                 caption="Collections"
-                columns={columns(Date.now(), project, setRemoving)}
+                columns={columns(Date.now(), project, { edit: setEditing, remove: setRemoving })}
                 rows={data}
                 rowKey={(row) => row.collectionId}
                 copyId={(row) => row.collectionId}
@@ -73,7 +71,7 @@ export default function CollectionsPage() {
                   <Empty
                     title="No collections yet"
                     action={
-                      <Button look="primary" onClick={() => setCreating(true)}>
+                      <Button look="primary" onClick={() => setEditing('new')}>
                         Make the first one
                       </Button>
                     }
@@ -87,8 +85,14 @@ export default function CollectionsPage() {
           </Loaded>
         </>
       )}
-      {creating ? <Create project={project} onClose={() => setCreating(false)} /> : null}
-      {removing ? <Remove target={removing} project={project} onClose={() => setRemoving(null)} /> : null}
+      {editing ? (
+        <CollectionDialog
+          collection={editing === 'new' ? null : editing}
+          project={project}
+          onClose={() => setEditing(null)}
+        />
+      ) : null}
+      {removing ? <RemoveCollection target={removing} project={project} onClose={() => setRemoving(null)} /> : null}
     </PageBody>
   );
 }
@@ -96,7 +100,7 @@ export default function CollectionsPage() {
 function columns(
   now: number,
   project: string | undefined,
-  remove: (target: CollectionView) => void,
+  act: { edit(target: CollectionView): void; remove(target: CollectionView): void },
 ): Column<CollectionView>[] {
   return [
     {
@@ -119,14 +123,7 @@ function columns(
     {
       id: 'state',
       header: 'State',
-      cell: ({ files }) =>
-        files.inProgress > 0 ? (
-          <Badge tone="info">reading {count(files.inProgress)}</Badge>
-        ) : files.failed > 0 ? (
-          <Badge tone="warn">{count(files.failed)} failed</Badge>
-        ) : (
-          <Badge tone="ok">ready</Badge>
-        ),
+      cell: (row) => <CollectionState of={row} />,
     },
     { id: 'size', header: 'Size', numeric: true, from: 'sm', cell: (row) => bytes(row.usageBytes) },
     {
@@ -135,6 +132,7 @@ function columns(
       from: 'lg',
       cell: (row) => <code className="text-muted">{row.embeddingModel}</code>,
     },
+    { id: 'ends', header: 'Ends', numeric: true, from: 'lg', cell: (row) => <CollectionEnd of={row} /> },
     {
       id: 'created',
       header: 'Created',
@@ -151,104 +149,21 @@ function columns(
           label={`Actions for ${row.name}`}
           actions={[
             {
+              label: 'Settings',
+              icon: <Settings2 size={15} aria-hidden="true" />,
+              onSelect: () => act.edit(row),
+            },
+            {
               label: 'Delete',
               icon: <Trash2 size={15} aria-hidden="true" />,
               danger: true,
-              onSelect: () => remove(row),
+              onSelect: () => act.remove(row),
             },
           ]}
         />
       ),
     },
   ];
-}
-
-function Create({ project, onClose }: { project: string | undefined; onClose(): void }) {
-  const { accountId } = useSession();
-  const client = useQueryClient();
-  const navigate = useNavigate();
-  const [name, setName] = useState('');
-  const create = useMutation({
-    mutationFn: () =>
-      post<CollectionView>(`${account(accountId)}/collections${queryText({ projectId: project })}`, {
-        name: name.trim(),
-      }),
-    onSuccess: ({ collectionId }) => {
-      void client.invalidateQueries({ queryKey: ['collections', accountId] });
-      void navigate({
-        to: '/collections/$collectionId',
-        params: { collectionId },
-        search: compactSearch({ project }),
-      });
-    },
-  });
-  return (
-    <Modal
-      open
-      onClose={onClose}
-      title="New collection"
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button look="primary" type="submit" form="create-collection" pending={create.isPending}>
-            Create
-          </Button>
-        </>
-      }
-    >
-      <form
-        id="create-collection"
-        className="flex flex-col gap-4"
-        onSubmit={(event) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <TextField
-          label="Name"
-          required
-          maxLength={200}
-          placeholder="Handbook, terms, product sheets …"
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-        />
-        {create.error ? <ErrorNote error={create.error} /> : null}
-      </form>
-    </Modal>
-  );
-}
-
-interface RemoveProps {
-  target: CollectionView;
-  project: string | undefined;
-  onClose(): void;
-}
-
-function Remove({ target, project, onClose }: RemoveProps) {
-  const { accountId } = useSession();
-  const client = useQueryClient();
-  const remove = useMutation({
-    mutationFn: () =>
-      post(`${account(accountId)}/collections/${target.collectionId}/remove${queryText({ projectId: project })}`),
-    onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ['collections', accountId] });
-      toast(`“${target.name}” is deleted`);
-      onClose();
-    },
-  });
-  return (
-    <Confirm
-      open
-      onClose={onClose}
-      title={`Delete “${target.name}”?`}
-      description="Its passages and vectors go at once, and requests that name it are answered 404. The files themselves stay in your account."
-      typed={target.name || target.collectionId}
-      action="Delete collection"
-      pending={remove.isPending}
-      error={remove.error ? messageOf(remove.error) : null}
-      onConfirm={() => remove.mutate()}
-    />
-  );
 }
 
 export const backToCollections = (project: string | undefined) => (

@@ -58,6 +58,7 @@ export function UploadArea({ collectionId, project, maxBytes }: Props) {
         .finally(() => {
           files.current.delete(id);
           void client.invalidateQueries({ queryKey: ['collection-files', collectionId] });
+          void client.invalidateQueries({ queryKey: ['collections', accountId] });
         });
     }
   }, [lines, accountId, collectionId, project, client]);

@@ -7,10 +7,12 @@ import { guideQuery, overviewQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
 import { daysText, usd, usdNumber } from '../../lib/money.ts';
 import { count, percent } from '../../lib/numbers.ts';
-import { duration, relative } from '../../lib/time.ts';
+import { dateTime, duration, relative } from '../../lib/time.ts';
 import { ButtonLink } from '../../ui/button.tsx';
 import { Badge, Bar, Card, Loaded, PageBody } from '../../ui/parts.tsx';
 import { Sparkline } from '../../ui/sparkline.tsx';
+import { Table } from '../../ui/table.tsx';
+import { Twin } from '../../ui/twin.tsx';
 import { SetupGuide } from './guide.tsx';
 
 export default function HomePage() {
@@ -27,8 +29,11 @@ export default function HomePage() {
             {data.incidents.length > 0 ? <Incidents incidents={data.incidents} /> : null}
             <div className="grid gap-4 lg:grid-cols-3">
               <Balance data={data} />
-              <div className="grid grid-cols-1 gap-4 sm:grid-cols-2 lg:col-span-2">
-                <Tiles data={data} />
+              <div className="lg:col-span-2">
+                <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
+                  <Tiles data={data} />
+                </div>
+                <Hours data={data} />
               </div>
             </div>
             {data.forecast.topKeys.length > 0 ? <TopKeys data={data} /> : null}
@@ -128,6 +133,34 @@ function Tile({
       <span className="num text-xs text-muted">{note}</span>
       <span className="mt-2">{line}</span>
     </Link>
+  );
+}
+
+/** The four lines in figures: the hours in which something was asked. */
+function Hours({ data: { sparkline } }: { data: OverviewView }) {
+  const used = sparkline.filter(({ requests }) => requests > 0);
+  if (used.length === 0) return null;
+  return (
+    <Twin>
+      <Table
+        caption="The last 24 hours by hour, newest first; hours without requests left out"
+        rows={used.reverse()}
+        rowKey={(hour) => hour.start}
+        columns={[
+          { id: 'start', header: 'Hour', cell: (hour) => dateTime(hour.start) },
+          { id: 'spend', header: 'Spend', numeric: true, cell: (hour) => usd(hour.amountNusd) },
+          { id: 'requests', header: 'Requests', numeric: true, cell: (hour) => count(hour.requests) },
+          { id: 'failed', header: 'Not served', numeric: true, cell: (hour) => count(hour.failed) },
+          {
+            id: 'first',
+            header: 'First token, median',
+            numeric: true,
+            from: 'sm',
+            cell: (hour) => duration(hour.firstTokenP50Ms),
+          },
+        ]}
+      />
+    </Twin>
   );
 }
 

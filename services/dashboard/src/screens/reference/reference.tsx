@@ -1,23 +1,67 @@
-/** The console's API with a Try-it that uses this very session. The viewer is served from here and loaded when asked for. */
+/**
+ * Both APIs with a Try-it: the models' one runs with a key of this very session (or one that is pasted), the console's with
+ * the session itself. The viewer is served from here and loaded when asked for; nothing is asked of another host.
+ */
 import { useQuery } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { get } from '../../api/client.ts';
 import { useSession } from '../../app/session.tsx';
+import { compactSearch } from '../../lib/search.ts';
 import { ErrorNote, PageBody, Skeleton } from '../../ui/parts.tsx';
+import { Segments } from '../../ui/tabs.tsx';
+import { asHostCall, type SwaggerRequest } from './host-call.ts';
 
-interface SwaggerRequest {
-  headers: Record<string, string>;
-  method: string;
-  url: string;
-}
+const APIS = [
+  { value: 'models', label: 'Models' },
+  { value: 'console', label: 'Console' },
+] as const;
+type Api = (typeof APIS)[number]['value'];
 
 export default function ReferencePage() {
-  const { routerUrl, me } = useSession();
+  const { api = 'models' } = useSearch({ from: '/signed-in/reference' });
+  const navigate = useNavigate();
+  const { routerUrl } = useSession();
+  return (
+    <PageBody
+      title="API reference"
+      lead={
+        api === 'models' ? (
+          <>
+            What applications call at <code>{routerUrl}/v1</code> with a key. “Try it out” runs with a key of your
+            session, at its limits and price; “Authorize” takes another key of this organisation.
+          </>
+        ) : (
+          'Everything on these screens, for scripts. “Try it out” acts with your session, for real.'
+        )
+      }
+      actions={
+        <Segments
+          label="Which API"
+          options={APIS}
+          value={api}
+          onChange={(next) =>
+            void navigate({
+              to: '/reference',
+              search: compactSearch({ api: next === 'console' ? next : undefined }),
+              replace: true,
+            })
+          }
+        />
+      }
+    >
+      <Viewer key={api} api={api} />
+    </PageBody>
+  );
+}
+
+function Viewer({ api }: { api: Api }) {
+  const { me, routerUrl, accountId } = useSession();
   const host = useRef<HTMLDivElement>(null);
   const spec = useQuery({
-    queryKey: ['openapi'],
+    queryKey: ['openapi', api],
     staleTime: Number.POSITIVE_INFINITY,
-    queryFn: ({ signal }) => get<object>('/openapi.json', undefined, signal),
+    queryFn: ({ signal }) => get<object>(api === 'models' ? '/v1/openapi.json' : '/openapi.json', undefined, signal),
   });
   const viewer = useQuery({
     queryKey: ['swagger-ui'],
@@ -36,35 +80,30 @@ export default function ReferencePage() {
     const node = host.current;
     viewer.data({
       domNode: node,
-      spec: spec.data,
-      docExpansion: 'none',
+      spec: api === 'models' ? { ...spec.data, servers: [{ url: routerUrl }] } : spec.data,
+      docExpansion: api === 'models' ? 'list' : 'none',
       defaultModelsExpandDepth: 0,
       // No validator service, no other host: whatever is asked stays on this console.
       validatorUrl: null,
       persistAuthorization: false,
+      // The curl line shows what an application would send, not the way through this console.
+      showMutatedRequest: api === 'console',
       requestInterceptor: (request: SwaggerRequest) => {
-        if (csrfToken && request.method !== 'GET') request.headers['x-csrf-token'] = csrfToken;
-        return request;
+        const sent = api === 'models' ? asHostCall(request, routerUrl, accountId) : request;
+        if (csrfToken && sent.method !== 'GET') sent.headers['x-csrf-token'] = csrfToken;
+        return sent;
       },
     });
     return () => {
       node.replaceChildren();
     };
-  }, [viewer.data, spec.data, csrfToken]);
+  }, [viewer.data, spec.data, csrfToken, api, routerUrl, accountId]);
   const error = spec.error ?? viewer.error;
   return (
-    <PageBody
-      title="API reference"
-      lead={
-        <>
-          Everything on these screens, for scripts. “Try it out” acts with your session, for real. Models themselves
-          speak OpenAI's API at <code>{routerUrl}/v1</code>.
-        </>
-      }
-    >
+    <>
       {error ? <ErrorNote error={error} /> : null}
       {spec.data && viewer.data ? null : error ? null : <Skeleton className="h-96" />}
       <div ref={host} className="api-reference" />
-    </PageBody>
+    </>
   );
 }

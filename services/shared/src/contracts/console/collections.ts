@@ -28,12 +28,24 @@ export type CollectionsQuery = z.output<typeof collectionsQuery>;
 export const collectionParams = z.strictObject({ id: accountId, collectionId });
 export const collectionFileParams = collectionParams.extend({ fileId });
 
+const expiresDays = z
+  .int()
+  .min(1)
+  .max(365)
+  .nullable()
+  .meta({ description: 'It ends so many days after it was last used; null = it stays.' });
+
 export const collection = z
   .object({
     collectionId,
     name: z.string(),
+    status: z
+      .enum(['in_progress', 'completed', 'expired'])
+      .meta({ description: '`in_progress`: files are being read. `expired`: gone within minutes.' }),
     createdAt: isoTime,
     lastActiveAt: isoTime,
+    expiresDays,
+    expiresAt: isoTime.nullable().meta({ description: 'When it ends unless it is used before.' }),
     usageBytes: z.int().meta({ description: 'Of chunks and vectors.' }),
     embeddingModel: z.string(),
     files: z.object({
@@ -55,8 +67,14 @@ export const collectionPage = z
   .meta({ id: 'CollectionPage' });
 export type CollectionPage = z.infer<typeof collectionPage>;
 
-export const createCollection = z.strictObject({ name: plainText(200) }).meta({ id: 'CreateCollection' });
+export const createCollection = z
+  .strictObject({ name: plainText(200), expiresDays: expiresDays.optional() })
+  .meta({ id: 'CreateCollection' });
 export type CreateCollection = z.output<typeof createCollection>;
+export const patchCollection = z
+  .strictObject({ name: plainText(200).optional(), expiresDays: expiresDays.optional() })
+  .meta({ id: 'PatchCollection' });
+export type PatchCollection = z.output<typeof patchCollection>;
 
 export const collectionFile = z
   .object({
