@@ -251,8 +251,13 @@ test('a cancelled batch keeps what ran and says of the rest that it did not', as
     'some lines ran',
     async () => (await client.batches.retrieve(batch.id)).request_counts!.completed > 5,
   );
-  await client.batches.cancel(batch.id);
+  const cancel = (name: string) => client.batches.cancel(batch.id, { headers: { 'idempotency-key': name } });
+  const [first, second] = await Promise.all([cancel('cancel'), cancel('cancel')]);
+  expect([first.id, second.id]).toEqual([batch.id, batch.id]);
   const done = await ended(batch.id);
+  // Of a batch that has ended nothing can be cancelled; what was is told again.
+  expect(await cancel('cancel')).toMatchObject({ id: batch.id, status: 'cancelled' });
+  await expect(cancel('another')).rejects.toMatchObject({ status: 409 });
   const output = await rows(done.output_file_id);
   const errors = await rows(done.error_file_id);
   expect(done.status).toBe('cancelled');

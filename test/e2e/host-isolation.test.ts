@@ -87,6 +87,9 @@ const CASES: Record<string, Case> = {
     body: (t) => ({ file_id: t.file }),
   },
   'GET /v1/vector_stores/:store/files/:file': { how: 'hidden', path: (t) => ofStore(`/files/${t.file}`)(t) },
+  'GET /v1/vector_stores/:store/files/:file/content': {
+    ...{ how: 'hidden', path: (t: Things) => ofStore(`/files/${t.file}/content`)(t) },
+  },
   'POST /v1/vector_stores/:store/files/:file': {
     ...{ how: 'hidden', path: (t: Things) => ofStore(`/files/${t.file}`)(t) },
     body: () => ({ attributes: { a: 'b' } }),
@@ -309,6 +312,7 @@ test('every answer has the shape that the OpenAPI document tells', async () => {
     '',
     '/files',
     `/files/${file}`,
+    `/files/${file}/content`,
     `/file_batches/${fileBatch}`,
     `/file_batches/${fileBatch}/files`,
   ]) {

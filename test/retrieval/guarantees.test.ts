@@ -109,6 +109,7 @@ test('every endpoint of files and collections is closed to other accounts and ot
       ['GET', `${s}/files`],
       ['POST', `${s}/files`, { file_id: mine }],
       ['GET', `${s}/files/${file}`],
+      ['GET', `${s}/files/${file}/content`],
       ['POST', `${s}/files/${file}`, { attributes: { a: 'b' } }],
       ['DELETE', `${s}/files/${file}`],
       ['POST', `${s}/file_batches`, { file_ids: [mine] }],

@@ -35,7 +35,8 @@ describe('OpenAI SDK', () => {
       purpose: 'assistants',
       file: await toFile(Buffer.from('The moon orbits the earth.'), 'moon.txt'),
     });
-    const store = await client.vectorStores.create({ name: 'sky', metadata: { team: 'a' } });
+    const store = await client.vectorStores.create({ name: 'sky', description: 'All above', metadata: { team: 'a' } });
+    expect(store).toMatchObject({ name: 'sky', description: 'All above', expires_after: null, expires_at: null });
     const added = await client.vectorStores.files.createAndPoll(
       store.id,
       {
@@ -45,6 +46,8 @@ describe('OpenAI SDK', () => {
       QUICK,
     );
     expect(added).toMatchObject({ status: 'completed', last_error: null, attributes: { kind: 'fact', year: 2024 } });
+    const text = await client.vectorStores.files.content(file.id, { vector_store_id: store.id });
+    expect(text.data).toEqual([{ type: 'text', text: 'The moon orbits the earth.' }]);
     const found = await client.vectorStores.search(store.id, {
       query: 'what orbits the earth?',
       filters: {
@@ -67,11 +70,23 @@ describe('OpenAI SDK', () => {
     expect(none.data).toEqual([]);
     expect(await client.vectorStores.update(store.id, { name: 'heaven' })).toMatchObject({
       name: 'heaven',
+      description: 'All above',
       metadata: { team: 'a' },
     });
+    const described = { description: null, metadata: { a: '1'.repeat(512) } };
+    expect((await world.call(key, 'POST', `/v1/vector_stores/${store.id}`, described)).json).toMatchObject(described);
+    for (const wrong of [
+      { description: 'x'.repeat(513) },
+      { metadata: { a: '1'.repeat(513) } },
+      { expires_after: {} },
+    ]) {
+      expect((await world.call(key, 'POST', `/v1/vector_stores/${store.id}`, wrong)).status).toBe(400);
+    }
     const ids: string[] = [];
     for await (const each of client.vectorStores.list({ limit: 1 })) ids.push(each.id);
     expect(ids).toEqual(expect.arrayContaining([store.id, facts.store]));
+    const back = await client.vectorStores.list({ limit: 1, before: facts.store });
+    expect(back.data.map(({ id }) => id)).toEqual([ids[ids.indexOf(facts.store) - 1]]);
     const batch = await client.vectorStores.fileBatches.createAndPoll(
       store.id,
       {

@@ -38,6 +38,8 @@ export interface World {
   router: RunningRouter;
   db: Db;
   databaseUrl: string;
+  /** Where the bytes of files lie. */
+  filesFolder: string;
   consoleUrl: string;
   retrievalUrl: string;
   /** Bodies that reached the worker's chat endpoint. */
@@ -93,9 +95,10 @@ export async function startRetrievalWorld(options: WorldOptions = {}): Promise<W
   const console = await listening();
   const retrievalPort = await reserved();
   const retrievalUrl = `http://127.0.0.1:${retrievalPort}`;
+  const filesFolder = around.folder();
   const files = new FileService({
     db,
-    store: new FolderFileStore(around.folder()),
+    store: new FolderFileStore(filesFolder),
     maxFileBytes: 20_000_000,
     maxAccountBytes: 100_000_000,
     retrieval: { url: retrievalUrl, serviceToken: SERVICE_TOKEN },
@@ -149,6 +152,7 @@ export async function startRetrievalWorld(options: WorldOptions = {}): Promise<W
     router,
     db,
     databaseUrl,
+    filesFolder,
     consoleUrl: console.url,
     retrievalUrl,
     sent,

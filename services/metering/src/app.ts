@@ -3,6 +3,7 @@ import { type Db, openDatabase } from '@tollgate/shared/db/client';
 import { KeyStore } from '@tollgate/shared/db/key-store';
 import { MetaStore } from '@tollgate/shared/db/meta-store';
 import { pendingMigrations } from '@tollgate/shared/db/migrate';
+import { forgetPosts } from '@tollgate/shared/db/post-repeats';
 import { SettlementStore } from '@tollgate/shared/db/settlement-store';
 import { UsageStore } from '@tollgate/shared/db/usage-store';
 import { createRedis, type RedisClient, waitUntilReady, withDeadline } from '@tollgate/shared/redis/client';
@@ -63,6 +64,7 @@ const REFUSALS_EVERY_MS = 1_000;
 const USES_EVERY_MS = 2_000;
 const RESCHEDULE_MS = 60_000;
 const FILES_EVERY_MS = 300_000;
+const REPEATS_EVERY_MS = 3_600_000;
 /** A file in many collections takes its chunks along. */
 const FILE_DELETE_MS = 60_000;
 const RECEIPTS_EVERY_MS = 1_000;
@@ -307,6 +309,7 @@ export async function startMetering(deps: MeteringDeps): Promise<Metering> {
         partitions: { everyMs: PARTITIONS_EVERY_MS, run: () => keepPartitions(db, clock, logger) },
         alerts: { everyMs: ALERTS_EVERY_MS, run: () => alerts.round() },
         files: { everyMs: FILES_EVERY_MS, run: async () => expireDue?.() },
+        repeats: { everyMs: REPEATS_EVERY_MS, run: () => forgetPosts(db, clock.nowMs()) },
       },
     });
     lifecycle.defer('jobs', () => jobs.stop());

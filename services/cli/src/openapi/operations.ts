@@ -265,6 +265,9 @@ const STORES: readonly Operation[] = [
     answer: 'vectorStoreFiles',
   }),
   ofStores('get', `${STORE}/files/{file_id}`, 'files.get', 'One file of it', { answer: 'vectorStoreFile' }),
+  ofStores('get', `${STORE}/files/{file_id}/content`, 'files.content', 'What the file was cut into, in its order', {
+    answer: 'vectorStoreFileContent',
+  }),
   ofStores('post', `${STORE}/files/{file_id}`, 'files.update', 'Change the attributes by which searches filter', {
     body: jsonSchemaOf(stores.updateFile),
     answer: 'vectorStoreFile',

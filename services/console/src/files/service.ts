@@ -9,10 +9,11 @@ import {
   type FileRecord,
   FileRecordStore,
 } from '@tollgate/shared/db/file-records';
+import { isPostKnown, OncePost, postName, type RepeatAsk } from '@tollgate/shared/db/post-repeats';
 import { AppError } from '@tollgate/shared/domain/errors';
 import { newId } from '@tollgate/shared/domain/ids';
 import type { Clock } from '@tollgate/shared/runtime/clock';
-import { type FileStore, FileTooLarge } from '@tollgate/shared/runtime/file-store';
+import { digestOf, type FileStore, FileTooLarge, type StoredFile } from '@tollgate/shared/runtime/file-store';
 import type { Random } from '@tollgate/shared/runtime/random';
 
 /** What files may be for, as in OpenAI's API; those that the product itself writes are not in this list. */
@@ -38,6 +39,8 @@ export interface Upload {
   details: Promise<UploadDetails>;
   filename: string;
   content: Readable;
+  /** Under an Idempotency-Key the same file is kept once. */
+  repeat?: RepeatAsk | null;
 }
 
 export interface UploadDetails {
@@ -68,14 +71,51 @@ export class FileService {
     return this.#options.maxFileBytes;
   }
 
-  /** Bytes first, then the row: a crash between leaves bytes that `sweep` finds, never a row without bytes. */
-  async upload(who: Identity, { details, filename, content }: Upload): Promise<FileRecord> {
-    const { store, maxFileBytes, maxAccountBytes, clock, random } = this.#options;
+  /**
+   * Bytes first, then the row: a crash between leaves bytes that `sweep` finds, never a row without bytes.
+   * Under an Idempotency-Key the row is made with the key's (`OncePost`), so a repeat finds the file, however many keep
+   * their bytes at once: all but one give them up again. What was asked is told from the parts of the form, not from its
+   * bytes, since clients write each try with a boundary of its own.
+   */
+  async upload(who: Identity, { details, filename, content, repeat = null }: Upload): Promise<FileRecord> {
+    const { db, store, maxFileBytes, maxAccountBytes, clock, random } = this.#options;
     const left = maxAccountBytes - (await this.#records.bytesOf(who.accountId));
     const id = newId('file', random.bytes);
-    let stored: { bytes: number; sha256: string };
+    // Only looked at: a repeat takes no room, neither on the disk nor of what the account may store.
+    const isKnown = repeat !== null && (await isPostKnown(db, postName(who, repeat.key, 0)));
+    const stored = isKnown
+      ? await this.#within(maxFileBytes, digestOf(content, maxFileBytes))
+      : await this.#within(left, store.put(id, content, Math.min(maxFileBytes, left)));
+    let isAsking = false;
     try {
-      stored = await store.put(id, content, Math.min(maxFileBytes, left));
+      const { purpose, expiresAfterS } = await details;
+      const { bytes, sha256 } = stored;
+      const nowMs = clock.nowMs();
+      const asked = ['files.create', purpose, filename, expiresAfterS, bytes, sha256];
+      const post = new OncePost(db, who, repeat, asked, nowMs);
+      const names = { id, ...ownerOf(who), keyId: who.keyId, purpose, filename };
+      const record: FileRecord = { ...names, ...stored, ...lifeOf(purpose, expiresAfterS, nowMs) };
+      const known = isKnown ? await post.known() : null;
+      // Forgotten while the upload ran: its bytes were not kept, so it has to come again.
+      if (isKnown && known === null) throw new AppError('service_unavailable', { retryAfterMs: 1_000 });
+      isAsking = true;
+      const made = known ?? (await post.once(id, (trx) => new FileRecordStore(trx).create(record)));
+      isAsking = false;
+      if (!post.isRepeat) return record;
+      await store.delete(id);
+      return await this.get(who, made);
+    } catch (error) {
+      // A database that went away in the middle may have the row: then `sweep` decides.
+      if (!isAsking || error instanceof AppError) await store.delete(id);
+      throw error;
+    }
+  }
+
+  /** @throws {AppError} `body_too_large` that says which bound was passed. `left`: what the account may still store. */
+  async #within(left: number, storing: Promise<StoredFile>): Promise<StoredFile> {
+    const { maxFileBytes, maxAccountBytes } = this.#options;
+    try {
+      return await storing;
     } catch (error) {
       if (!(error instanceof FileTooLarge)) throw error;
       throw new AppError('body_too_large', {
@@ -85,23 +125,6 @@ export class FileService {
             ? `This account may store ${maxAccountBytes} bytes, and this file does not fit. Delete files first.`
             : `A file may have ${maxFileBytes} bytes at most.`,
       });
-    }
-    try {
-      const { purpose, expiresAfterS } = await details;
-      const record: FileRecord = {
-        id,
-        ...ownerOf(who),
-        keyId: who.keyId,
-        purpose,
-        filename,
-        ...stored,
-        ...lifeOf(purpose, expiresAfterS, clock.nowMs()),
-      };
-      await this.#records.create(record);
-      return record;
-    } catch (error) {
-      await store.delete(id);
-      throw error;
     }
   }
 

@@ -3,7 +3,9 @@ import type { Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { Identity } from '@tollgate/shared/contracts/internal';
 import type { FileRecord } from '@tollgate/shared/db/file-records';
+import type { RepeatAsk } from '@tollgate/shared/db/post-repeats';
 import { AppError } from '@tollgate/shared/domain/errors';
+import { IDEMPOTENCY_HEADER, REPLAYED_HEADER, readIdempotencyKey } from '@tollgate/shared/domain/idempotency';
 import { isId } from '@tollgate/shared/domain/ids';
 import express, { type Request, type Router } from 'express';
 import { z } from 'zod';
@@ -26,8 +28,9 @@ export function fileRoutes(files: FileService, serviceToken: string): Router {
   router.post('/v1/files', async (request, response) => {
     response.locals.operation = 'files.create';
     const who = whoOf(request);
-    const record = await receive(request, files, who);
-    response.json(fileView(record));
+    const key = keyOf(request);
+    const repeat = key === null ? null : { key, onRepeat: () => void response.set(REPLAYED_HEADER, 'true') };
+    response.json(fileView(await receive(request, files, who, repeat)));
   });
   router.get('/v1/files', async (request, response) => {
     response.locals.operation = 'files.list';
@@ -103,7 +106,7 @@ function fileView(file: FileRecord) {
  * One multipart form with `purpose`, `file` and `expires_after[...]`, streamed to the store. Fields may come behind the file
  * (some SDKs send them so): the file is then taken first and given up when a field is wrong.
  */
-function receive(request: Request, files: FileService, who: Identity): Promise<FileRecord> {
+function receive(request: Request, files: FileService, who: Identity, repeat: RepeatAsk | null): Promise<FileRecord> {
   if (Number(request.headers['content-length'] ?? 0) > files.maxFileBytes + FORM_BYTES) {
     // Read and thrown away: a router between would take a closed connection for a broken service.
     request.resume();
@@ -151,7 +154,7 @@ function receive(request: Request, files: FileService, who: Identity): Promise<F
         return;
       }
       incoming = stream;
-      upload = files.upload(who, { details: details.promise, filename: nameOf(filename), content: stream });
+      upload = files.upload(who, { details: details.promise, filename: nameOf(filename), content: stream, repeat });
       upload.then(
         (record) => finish(null, record),
         (error: unknown) => {
@@ -178,6 +181,16 @@ function receive(request: Request, files: FileService, who: Identity): Promise<F
     });
     request.pipe(form);
   });
+}
+
+/** Throws what is wrong with it only after the body was taken, as `receive` does. */
+function keyOf(request: Request): string | null {
+  try {
+    return readIdempotencyKey(request.get(IDEMPOTENCY_HEADER));
+  } catch (error) {
+    request.resume();
+    throw error;
+  }
 }
 
 /** The form around a file: boundary, names, the other fields. */

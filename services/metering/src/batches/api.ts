@@ -2,8 +2,11 @@
 import { createHash } from 'node:crypto';
 import type { Identity } from '@tollgate/shared/contracts/internal';
 import type { Batch, BatchRepeat, BatchStore } from '@tollgate/shared/db/batch-store';
+import type { Db } from '@tollgate/shared/db/client';
 import type { FileOwner } from '@tollgate/shared/db/file-records';
+import { OncePost, type RepeatAsk } from '@tollgate/shared/db/post-repeats';
 import { AppError } from '@tollgate/shared/domain/errors';
+import { IDEMPOTENCY_HEADER } from '@tollgate/shared/domain/idempotency';
 import { newId } from '@tollgate/shared/domain/ids';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { Random } from '@tollgate/shared/runtime/random';
@@ -12,6 +15,7 @@ import type { BatchFiles } from './files.ts';
 import { BATCH_ENDPOINTS } from './input.ts';
 
 export interface BatchApiParts {
+  db: Db;
   store: BatchStore;
   files: BatchFiles;
   clock: Clock;
@@ -42,33 +46,35 @@ export const listQuery = z.object({
 });
 
 export interface BatchApi {
-  /** `repeatKey`: the Idempotency-Key; the same one again answers with the batch that was made. */
-  create(who: Identity, body: unknown, repeatKey: string | null): Promise<unknown>;
+  /** The same Idempotency-Key again answers with the batch that was made. */
+  create(who: Identity, body: unknown, repeat: RepeatAsk | null): Promise<unknown>;
   get(who: Identity, id: string): Promise<unknown>;
   list(who: Identity, query: unknown): Promise<unknown>;
-  cancel(who: Identity, id: string): Promise<unknown>;
+  /** The same Idempotency-Key again answers with the batch, also when it has ended meanwhile. */
+  cancel(who: Identity, id: string, repeat: RepeatAsk | null): Promise<unknown>;
 }
 
 export function createBatchApi(parts: BatchApiParts): BatchApi {
-  const { store, files, clock, random } = parts;
+  const { db, store, files, clock, random } = parts;
   const find = async (who: Identity, id: string): Promise<Batch> => {
     const batch = await store.get(ownerOf(who), id);
     if (batch === null) throw new AppError('not_found', { message: 'There is no such batch.', param: 'batch_id' });
     return batch;
   };
   /** The view of the batch that an earlier call made; null when there was none. Throws 422 for another body. */
-  const made = async (owner: FileOwner, repeat: BatchRepeat) => {
+  const made = async (owner: FileOwner, repeat: BatchRepeat, onRepeat: () => void) => {
     const found = await store.repeated(owner, repeat);
     if (found === null) return null;
-    if (!found.isSame) throw new AppError('idempotency_key_reused', { param: 'idempotency-key' });
+    if (!found.isSame) throw new AppError('idempotency_key_reused', { param: IDEMPOTENCY_HEADER });
+    onRepeat();
     return view(found.batch);
   };
   return {
-    async create(who, body, repeatKey) {
+    async create(who, body, asked) {
       const input = parse(createBody, body);
       const owner = { ...ownerOf(who), keyId: who.keyId, userId: who.userId };
-      const repeat = repeatKey === null ? null : repeatOf(who, repeatKey, input);
-      const known = repeat && (await made(owner, repeat));
+      const repeat = asked && repeatOf(who, asked.key, input);
+      const known = repeat && (await made(owner, repeat, asked.onRepeat));
       if (known) return known;
       const file = await files.facts(owner, input.input_file_id).catch((cause: unknown) => {
         throw new AppError('service_unavailable', { retryAfterMs: 2_000, cause });
@@ -104,7 +110,7 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
         expiresAtMs: nowMs + WINDOW_HOURS * HOUR_MS,
       };
       // Two at once: one of them made it.
-      if (!(await store.create(batch, repeat))) return made(owner, repeat!);
+      if (!(await store.create(batch, repeat))) return made(owner, repeat!, asked!.onRepeat);
       await parts.enqueue(id);
       return view((await store.find(id))!);
     },
@@ -121,25 +127,24 @@ export function createBatchApi(parts: BatchApiParts): BatchApi {
         has_more: hasMore,
       };
     },
-    async cancel(who, id) {
+    async cancel(who, id, repeat) {
       const batch = await find(who, id);
-      if (batch.endedAtMs !== null) {
-        throw new AppError('conflict', { message: `The batch has ended: it is ${batch.status}.`, param: 'batch_id' });
+      const nowMs = clock.nowMs();
+      const post = new OncePost(db, who, repeat, ['batches.cancel', id], nowMs);
+      if ((await post.known()) === null) {
+        if (batch.endedAtMs !== null) {
+          throw new AppError('conflict', { message: `The batch has ended: it is ${batch.status}.`, param: 'batch_id' });
+        }
+        await post.once(id, (trx) => store.cancel(ownerOf(who), id, nowMs, trx));
+        await parts.enqueue(id);
       }
-      await store.cancel(ownerOf(who), id, clock.nowMs());
-      await parts.enqueue(id);
       return view(await find(who, id));
     },
   };
 }
 
-/** Printable ASCII, as for generations. */
-const KEY_TEXT = /^[\x20-\x7e]{1,255}$/;
-
+/** A batch itself says under which key it was made: for as long as it is there, longer than `post-repeats`. */
 function repeatOf({ userId }: Identity, key: string, input: unknown): BatchRepeat {
-  if (!KEY_TEXT.test(key)) {
-    throw invalid('idempotency-key', "'Idempotency-Key' must be 1 to 255 printable ASCII characters.");
-  }
   const digest = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('base64url');
   return { key: digest([userId, key]), body: digest(input) };
 }

@@ -95,5 +95,5 @@ export function startBatches(settings: BatchSettings, parts: BatchParts): BatchA
       ),
   });
   parts.lifecycle.defer('batches', () => jobs.stop());
-  return createBatchApi({ store, files, clock, random, enqueue: (id) => jobs.enqueue(id), maxOpen, maxFileBytes });
+  return createBatchApi({ db, store, files, clock, random, enqueue: (id) => jobs.enqueue(id), maxOpen, maxFileBytes });
 }

@@ -1,7 +1,9 @@
 /** Routes of `/v1/batches`; what they do is in `batches/api.ts`. */
 import { callerOf, type Identity } from '@tollgate/shared/contracts/internal';
+import type { RepeatAsk } from '@tollgate/shared/db/post-repeats';
 import { isDatabaseTrouble } from '@tollgate/shared/db/trouble';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
+import { IDEMPOTENCY_HEADER, REPLAYED_HEADER, readIdempotencyKey } from '@tollgate/shared/domain/idempotency';
 import type { Logger } from '@tollgate/shared/runtime/logger';
 import express, { type Request, type Response, type Router } from 'express';
 import type { BatchApi } from '../batches/api.ts';
@@ -12,10 +14,10 @@ const BODY_LIMIT = '64kb';
 export function batchRoutes(api: BatchApi, logger: Logger): Router {
   const router = express.Router();
   const answer =
-    (work: (who: Identity, request: Request) => Promise<unknown>) =>
+    (work: (who: Identity, request: Request, response: Response) => Promise<unknown>) =>
     async (request: Request, response: Response): Promise<void> => {
       try {
-        response.json(await work(callerOf(request.headers), request));
+        response.json(await work(callerOf(request.headers), request, response));
       } catch (thrown) {
         tell(response, known(thrown), logger);
       }
@@ -24,7 +26,7 @@ export function batchRoutes(api: BatchApi, logger: Logger): Router {
   router.post(
     '/',
     express.json({ limit: BODY_LIMIT }),
-    answer((who, request) => api.create(who, request.body ?? {}, request.get('idempotency-key') ?? null)),
+    answer((who, request, response) => api.create(who, request.body ?? {}, repeatOf(request, response))),
   );
   router.get(
     '/',
@@ -36,9 +38,14 @@ export function batchRoutes(api: BatchApi, logger: Logger): Router {
   );
   router.post(
     '/:id/cancel',
-    answer((who, request) => api.cancel(who, id(request))),
+    answer((who, request, response) => api.cancel(who, id(request), repeatOf(request, response))),
   );
   return router;
+}
+
+function repeatOf(request: Request, response: Response): RepeatAsk | null {
+  const key = readIdempotencyKey(request.get(IDEMPOTENCY_HEADER));
+  return key === null ? null : { key, onRepeat: () => void response.set(REPLAYED_HEADER, 'true') };
 }
 
 /** A database that cannot answer now is a 503 that can be tried again. */

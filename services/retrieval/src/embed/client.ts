@@ -1,5 +1,6 @@
 /** Embeddings from the fleet, through the router like everybody's: metered, billed to the account that is worked for. */
 import { AppError, ERRORS, type ErrorCode } from '@tollgate/shared/domain/errors';
+import { IDEMPOTENCY_HEADER } from '@tollgate/shared/domain/idempotency';
 
 export interface EmbedderOptions {
   /** Base of the router's API without `/v1`. */
@@ -13,13 +14,17 @@ export interface Embedded {
   tokens: number;
 }
 
-/** Gives vectors of unit length. Throws AppError: what the router refused with (402, 429, ...), or `retrieval_unavailable`. */
+/**
+ * Gives vectors of unit length. With a `repeatKey` (an Idempotency-Key) a repeat is not billed again.
+ * Throws AppError: what the router refused with (402, 429, ...), or `retrieval_unavailable`.
+ */
 export type Embed = (
   model: string,
   dimensions: number,
   texts: readonly string[],
   actingKey: string,
   signal?: AbortSignal,
+  repeatKey?: string | null,
 ) => Promise<Embedded>;
 
 interface Answer {
@@ -29,14 +34,18 @@ interface Answer {
 }
 
 export function createEmbedder({ routerUrl, timeoutMs }: EmbedderOptions): Embed {
-  return async (model, dimensions, texts, actingKey, signal) => {
+  return async (model, dimensions, texts, actingKey, signal, repeatKey = null) => {
     const limit = AbortSignal.timeout(timeoutMs);
     let response: Response;
     let answer: Answer;
     try {
       response = await fetch(`${routerUrl}/v1/embeddings`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${actingKey}` },
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${actingKey}`,
+          ...(repeatKey === null ? {} : { [IDEMPOTENCY_HEADER]: repeatKey }),
+        },
         body: JSON.stringify({ model, input: texts, encoding_format: 'base64' }),
         signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
       });
@@ -49,13 +58,13 @@ export function createEmbedder({ routerUrl, timeoutMs }: EmbedderOptions): Embed
   };
 }
 
-/** The account's own troubles (credit, caps, rates) are told as they are; ours are a 503. */
+/** The account's own troubles (credit, caps, rates), and those of a repeat, are told as they are; ours are a 503. */
 function refused(response: Response, { error }: Answer): AppError {
   const code = error?.code;
   const retryAfterMs = Number(response.headers.get('retry-after-ms')) || 2_000;
   if (code !== undefined && Object.hasOwn(ERRORS, code)) {
     const { blame, status } = ERRORS[code as ErrorCode];
-    if (blame === 'account' || code === 'model_not_found') {
+    if (blame === 'account' || code === 'model_not_found' || code === 'answer_not_kept') {
       return new AppError(code as ErrorCode, status === 429 ? { retryAfterMs } : {});
     }
   }

@@ -41,7 +41,9 @@ const chunking = z
   ])
   .nullish();
 
+/** As OpenAI has it: of a new collection, of a batch. */
 const MAX_FILES = 500;
+const MAX_BATCH_FILES = 2_000;
 
 export const createStore = z.strictObject({
   name: text(256).nullish(),
@@ -53,13 +55,18 @@ export const createStore = z.strictObject({
   description: text(512).nullish(),
   expires_after: expiresAfter,
 });
-export const updateStore = z.strictObject({ name: text(256).nullish(), metadata, expires_after: expiresAfter });
+export const updateStore = z.strictObject({
+  name: text(256).nullish(),
+  metadata,
+  description: text(512).nullish(),
+  expires_after: expiresAfter,
+});
 export const addFile = z.strictObject({ file_id: id, attributes, chunking_strategy: chunking });
 export const updateFile = z.strictObject({ attributes });
 export const addBatch = z
   .strictObject({
-    file_ids: z.array(id).min(1).max(MAX_FILES).nullish(),
-    files: z.array(addFile).min(1).max(MAX_FILES).nullish(),
+    file_ids: z.array(id).min(1).max(MAX_BATCH_FILES).nullish(),
+    files: z.array(addFile).min(1).max(MAX_BATCH_FILES).nullish(),
     attributes,
     chunking_strategy: chunking,
   })
@@ -68,6 +75,7 @@ export const listQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   order: z.enum(['asc', 'desc']).default('desc'),
   after: id.optional(),
+  before: id.optional(),
 });
 export const listFilesQuery = listQuery.extend({
   filter: z.enum(['in_progress', 'completed', 'failed', 'cancelled']).optional(),

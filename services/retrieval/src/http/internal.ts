@@ -3,7 +3,7 @@ import { GROUND_LIMITS, type GroundRequest, RETRIEVAL_MODES } from '@tollgate/sh
 import { z } from 'zod';
 import type { Collections } from '../service/collections.ts';
 import { read } from './input.ts';
-import type { Route } from './server.ts';
+import type { Route } from './route.ts';
 
 const groundRequest = z.object({
   vector_store_ids: z.array(z.string().max(64)).min(1).max(GROUND_LIMITS.collections),

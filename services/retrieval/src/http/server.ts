@@ -1,8 +1,11 @@
 /** Retrieval's port: callers are services, each call says for whom. Express types end in this folder. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { callerOf, type Identity } from '@tollgate/shared/contracts/internal';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { callerOf } from '@tollgate/shared/contracts/internal';
 import { AppError, toAppError } from '@tollgate/shared/domain/errors';
+import { IDEMPOTENCY_HEADER, REPLAYED_HEADER, readIdempotencyKey } from '@tollgate/shared/domain/idempotency';
 import type { Clock } from '@tollgate/shared/runtime/clock';
 import type { ListenAddress } from '@tollgate/shared/runtime/config';
 import type { Logger } from '@tollgate/shared/runtime/logger';
@@ -11,6 +14,7 @@ import { serviceTokenCheck } from '@tollgate/shared/runtime/service-caller';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { Collections } from '../service/collections.ts';
 import { internalRoutes } from './internal.ts';
+import { type Route, StreamedJson } from './route.ts';
 import { vectorStoreRoutes } from './vector-stores.ts';
 
 export interface HttpDeps {
@@ -27,24 +31,6 @@ export interface HttpServer {
   url: string;
   port: number;
   close(): Promise<void>;
-}
-
-/** What a route gets: everything that Express knows of the call, and for whom it is. */
-export interface Call {
-  who: Identity;
-  params: Record<string, string>;
-  query: Record<string, unknown>;
-  body: unknown;
-  /** Aborted when the caller goes away. */
-  signal: AbortSignal;
-}
-
-export interface Route {
-  method: 'get' | 'post' | 'delete';
-  path: string;
-  /** For metrics and the log. */
-  operation: string;
-  handle: (call: Call) => Promise<unknown>;
 }
 
 const BODY_LIMIT = '1mb';
@@ -96,7 +82,7 @@ export async function startHttpServer(listen: ListenAddress, deps: HttpDeps): Pr
   };
 }
 
-function serve(route: Route, { onRequest, clock }: HttpDeps) {
+function serve(route: Route, { service, onRequest, logger, clock }: HttpDeps) {
   return async (request: Request, response: Response): Promise<void> => {
     const startMs = clock.monotonicMs();
     response.on('close', () => onRequest(route.operation, response.statusCode, clock.monotonicMs() - startMs));
@@ -104,8 +90,19 @@ function serve(route: Route, { onRequest, clock }: HttpDeps) {
     const gone = new AbortController();
     response.on('close', () => gone.abort(new Error('the caller left')));
     const params = request.params as Record<string, string>;
-    const answer = await route.handle({ who, params, query: request.query, body: request.body, signal: gone.signal });
-    response.set('cache-control', 'no-store').json(answer);
+    const { query, body } = request;
+    const key = route.method === 'post' ? readIdempotencyKey(request.get(IDEMPOTENCY_HEADER)) : null;
+    const repeat = key === null ? null : { key, onRepeat: () => void response.set(REPLAYED_HEADER, 'true') };
+    const post = service.post(who, repeat, [route.operation, params, body]);
+    const answer = await route.handle({ who, params, query, body, post, signal: gone.signal });
+    response.set('cache-control', 'no-store');
+    if (!(answer instanceof StreamedJson)) return void response.json(answer);
+    response.type('json');
+    await pipeline(Readable.from(answer.pieces), response).catch((error: NodeJS.ErrnoException) => {
+      // Whatever breaks it has ended the connection; mostly the caller has.
+      if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
+        logger.error({ err: error, path: route.path }, 'answer broken off');
+    });
   };
 }
 

@@ -16,8 +16,8 @@ import {
   updateFile,
   updateStore,
 } from './input.ts';
-import type { Route } from './server.ts';
-import { batchView, fileView, pageView, searchView, storeView } from './views.ts';
+import { type Route, StreamedJson } from './route.ts';
+import { batchView, contentPieces, fileView, pageView, searchView, storeView } from './views.ts';
 
 const BASE = '/v1/vector_stores';
 const FILES = `${BASE}/:store/files`;
@@ -30,13 +30,14 @@ export function vectorStoreRoutes(service: Collections): Route[] {
       method: 'post',
       path: BASE,
       operation: 'store.create',
-      async handle({ who, body }) {
+      async handle({ who, body, post }) {
         const input = read(createStore, body);
         const chunking = chunkingOf(input.chunking_strategy);
         const files = (input.file_ids ?? []).map((fileId) => ({ fileId, attributes: {}, chunking }));
-        const { name, metadata, embedding_model: model, expires_after: expires } = input;
-        const made = { name: name ?? '', metadata: metadata ?? {}, model: model ?? null, files };
-        return view(await service.create(who, { ...made, expiresDays: expires?.days ?? null }));
+        const { name, description, metadata, embedding_model: model, expires_after: expires } = input;
+        const named = { name: name ?? '', description: description ?? '', metadata: metadata ?? {} };
+        const made = { ...named, model: model ?? null, expiresDays: expires?.days ?? null, files };
+        return view(await service.create(who, made, post));
       },
     },
     {
@@ -55,14 +56,15 @@ export function vectorStoreRoutes(service: Collections): Route[] {
       method: 'post',
       path: `${BASE}/:store`,
       operation: 'store.update',
-      async handle({ who, params, body }) {
-        const { name, metadata, expires_after: expires } = read(updateStore, body);
+      async handle({ who, params, body, post }) {
+        const { name, description, metadata, expires_after: expires } = read(updateStore, body);
         const patch = {
           ...(name ? { name } : {}),
+          ...(description === undefined ? {} : { description: description ?? '' }),
           ...(metadata ? { metadata } : {}),
           ...(expires === undefined ? {} : { expiresDays: expires?.days ?? null }),
         };
-        return view(await service.update(who, params.store!, patch));
+        return view(await service.update(who, params.store!, patch, post));
       },
     },
     {
@@ -78,7 +80,7 @@ export function vectorStoreRoutes(service: Collections): Route[] {
       method: 'post',
       path: `${BASE}/:store/search`,
       operation: 'store.search',
-      async handle({ who, params, body, signal }) {
+      async handle({ who, params, body, post, signal }) {
         const input = read(searchInput, body);
         const asked = typeof input.query === 'string' ? [input.query] : input.query;
         const { passages, embeddingTokens } = await service.search(
@@ -91,6 +93,7 @@ export function vectorStoreRoutes(service: Collections): Route[] {
             scoreThreshold: input.ranking_options?.score_threshold ?? 0,
             filter: parseFilter(input.filters, 'filters'),
           },
+          post,
           signal,
         );
         return searchView(asked, passages, embeddingTokens);
@@ -107,10 +110,10 @@ function fileRoutes(service: Collections): Route[] {
       method: 'post',
       path: FILES,
       operation: 'file.add',
-      async handle({ who, params, body }) {
+      async handle({ who, params, body, post }) {
         const { file_id: fileId, attributes, chunking_strategy: chunking } = read(addFile, body);
         const file = { fileId, attributes: attributesOf(attributes), chunking: chunkingOf(chunking) };
-        return fileView(await service.addFile(who, params.store!, file));
+        return fileView(await service.addFile(who, params.store!, file, post));
       },
     },
     {
@@ -130,12 +133,19 @@ function fileRoutes(service: Collections): Route[] {
       handle: async ({ who, params }) => fileView(await service.file(who, params.store!, params.file!)),
     },
     {
+      method: 'get',
+      path: `${FILES}/:file/content`,
+      operation: 'file.content',
+      handle: async ({ who, params }) =>
+        new StreamedJson(contentPieces(await service.content(who, params.store!, params.file!))),
+    },
+    {
       method: 'post',
       path: `${FILES}/:file`,
       operation: 'file.update',
-      async handle({ who, params, body }) {
+      async handle({ who, params, body, post }) {
         const attributes = attributesOf(read(updateFile, body).attributes);
-        return fileView(await service.setAttributes(who, params.store!, params.file!, attributes));
+        return fileView(await service.setAttributes(who, params.store!, params.file!, attributes, post));
       },
     },
     {
@@ -156,8 +166,8 @@ function batchRoutes(service: Collections): Route[] {
       method: 'post',
       path: BATCHES,
       operation: 'batch.create',
-      async handle({ who, params, body }) {
-        const batchId = await service.addBatch(who, params.store!, filesOf(read(addBatch, body)));
+      async handle({ who, params, body, post }) {
+        const batchId = await service.addBatch(who, params.store!, filesOf(read(addBatch, body)), post);
         return batchView(await service.batch(who, params.store!, batchId));
       },
     },
@@ -171,7 +181,8 @@ function batchRoutes(service: Collections): Route[] {
       method: 'post',
       path: `${BATCHES}/:batch/cancel`,
       operation: 'batch.cancel',
-      handle: async ({ who, params }) => batchView(await service.cancelBatch(who, params.store!, params.batch!)),
+      handle: async ({ who, params, post }) =>
+        batchView(await service.cancelBatch(who, params.store!, params.batch!, post)),
     },
     {
       method: 'get',

@@ -16,6 +16,7 @@ export function storeView(collection: Collection, nowMs: number) {
     created_at: seconds(collection.createdAtMs),
     last_active_at: seconds(collection.lastActiveAtMs),
     name: collection.name,
+    description: collection.description === '' ? null : collection.description,
     metadata: collection.metadata,
     status: hasExpired(collection, nowMs) ? 'expired' : inProgress > 0 ? 'in_progress' : 'completed',
     usage_bytes: collection.usageBytes,
@@ -70,6 +71,17 @@ export function batchView(batch: {
     status,
     file_counts: { ...counts, total },
   };
+}
+
+/** The text of a file as it was cut, piece by piece: a large file is never held whole. */
+export async function* contentPieces(pages: AsyncIterable<string[]>): AsyncGenerator<string> {
+  yield '{"object":"vector_store.file_content.page","data":[';
+  let comma = '';
+  for await (const texts of pages) {
+    yield comma + texts.map((text) => JSON.stringify({ type: 'text', text })).join(',');
+    comma = ',';
+  }
+  yield '],"has_more":false,"next_page":null}';
 }
 
 export function pageView<T, V extends { id: string }>(page: IdPage<T>, view: (entry: T) => V) {

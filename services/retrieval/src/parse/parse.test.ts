@@ -1,3 +1,4 @@
+import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { systemClock } from '@tollgate/shared/runtime/clock';
 import { PARSE_LIMITS, UnreadableFile } from './block.ts';
@@ -43,6 +44,19 @@ export function pdfOf(pages: readonly string[][]): Uint8Array {
   text += offsets.map((at) => `${String(at).padStart(10, '0')} 00000 n \n`).join('');
   text += `trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${xref}\n%%EOF\n`;
   return bytes(text);
+}
+
+/** A PDF of one page whose content is packed: small, however much it unfolds to. */
+function packedPdf(content: Uint8Array): Uint8Array {
+  const stream = deflateSync(content);
+  const objects = [
+    '<< /Type /Catalog /Pages 2 0 R >>',
+    '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
+    '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << >> >>',
+  ].map((object, i) => `${i + 1} 0 obj\n${object}\nendobj\n`);
+  const head = `%PDF-1.4\n${objects.join('')}4 0 obj\n<< /Length ${stream.length} /Filter /FlateDecode >>\nstream\n`;
+  const tail = '\nendstream\nendobj\ntrailer\n<< /Size 5 /Root 1 0 R >>\n%%EOF\n';
+  return Uint8Array.from(Buffer.concat([Buffer.from(head), stream, Buffer.from(tail)]));
 }
 
 describe('each format keeps its structure', () => {
@@ -150,6 +164,15 @@ describe('the thread', () => {
     });
     const large = { ...request, filename: 'a.json', bytes: bytes(`[${'{"a":1},'.repeat(700_000)}[1]]`) };
     await expect(parseInThread(large, { ...options, memoryMb: 32 }, systemClock)).rejects.toMatchObject({
+      code: 'parse_memory',
+    });
+  }, 60_000);
+
+  test('ends a PDF that unfolds to a thousand times its size', async () => {
+    const blanks = new Uint8Array(200 * 1024 * 1024).fill(32);
+    const bomb = { ...request, filename: 'a.pdf', bytes: packedPdf(blanks) };
+    expect(bomb.bytes.length).toBeLessThan(300_000);
+    await expect(parseInThread(bomb, { ...options, memoryMb: 48 }, systemClock)).rejects.toMatchObject({
       code: 'parse_memory',
     });
   }, 60_000);

@@ -37,11 +37,15 @@ export function parseInThread(request: ParseRequest, options: ParserOptions, clo
     stderr: true,
   });
   return new Promise<Chunk[]>((resolve, reject) => {
-    // Buffers do not count into a thread's heap: their growth over the whole process is looked at instead.
-    const before = process.memoryUsage().arrayBuffers;
+    // Buffers do not count into the limit of a thread's heap, nor into this thread's figures: it is asked, busy as it is.
     const watch = clock.setInterval(() => {
-      if (process.memoryUsage().arrayBuffers - before > memoryMb * MB)
-        fail('parse_memory', `the file unfolds to more than ${memoryMb} MB`);
+      worker.getHeapStatistics().then(
+        ({ external_memory: bytes }) => {
+          if (bytes > memoryMb * MB) fail('parse_memory', `the file unfolds to more than ${memoryMb} MB`);
+        },
+        // It has ended meanwhile.
+        () => {},
+      );
     }, WATCH_MS);
     const timer = clock.setTimeout(
       () => fail('parse_timeout', `the file could not be parsed within ${timeMs} ms`),

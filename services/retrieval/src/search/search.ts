@@ -29,6 +29,8 @@ export interface Question {
   param: string;
   /** Now. */
   nowMs: number;
+  /** Under this Idempotency-Key its vector is made and billed once; without one each time. */
+  embedKey?: string | null;
   signal?: AbortSignal;
 }
 
@@ -98,7 +100,9 @@ async function embedQuestion(question: Question, collections: readonly Collectio
   let tokens = 0;
   for (const { model, dimensions } of collections) {
     if (of.has(model)) continue;
-    const embedded = await embed(model, dimensions, [question.text], await question.actingKey(), question.signal);
+    const { text, actingKey, signal } = question;
+    const repeatKey = question.embedKey ? `${question.embedKey}:${of.size}` : null;
+    const embedded = await embed(model, dimensions, [text], await actingKey(), signal, repeatKey);
     of.set(model, embedded.vectors[0]!);
     tokens += embedded.tokens;
   }

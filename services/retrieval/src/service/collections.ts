@@ -1,19 +1,28 @@
-/** What can be done with collections, for one owner at a time; HTTP is elsewhere. */
+/**
+ * What can be done with collections, for one owner at a time; HTTP is elsewhere. Whatever changes something takes its
+ * `OncePost`: looked at first, since a repeat gets what was made however the world has changed; what other services must be
+ * asked comes next; then all changes are one transaction; then the readers of new files are called (the sweep of `jobs.ts`
+ * calls them too, should this process die before it can).
+ */
 
 import type { Identity } from '@tollgate/shared/contracts/internal';
 import type { GroundAnswer, GroundRequest } from '@tollgate/shared/contracts/retrieval';
-import type { Db } from '@tollgate/shared/db/client';
+import type { Db, Tx } from '@tollgate/shared/db/client';
+import { OncePost, type RepeatAsk } from '@tollgate/shared/db/post-repeats';
 import type { ChunkSearch } from '@tollgate/shared/db/retrieval/chunk-search';
 import type { ChunkWriter } from '@tollgate/shared/db/retrieval/chunk-writer';
-import type {
-  Attributes,
-  CollectionFile,
+import {
+  type Attributes,
+  type CollectionFile,
   CollectionFileStore,
-  FileFilter,
+  type FileFilter,
+  type IngestRef,
+  type NewCollectionFile,
 } from '@tollgate/shared/db/retrieval/collection-files';
 import {
   type Collection,
-  type CollectionStore,
+  type CollectionPatch,
+  CollectionStore,
   hasExpired,
   type Owner,
 } from '@tollgate/shared/db/retrieval/collections';
@@ -56,6 +65,9 @@ export interface Chunking {
 /** `auto` of OpenAI's chunking strategies. */
 export const AUTO_CHUNKING: Chunking = { chunkTokens: 400, overlapTokens: 60 };
 
+/** Calls to the file store under way at a time, for one request. */
+const FACTS_AT_ONCE = 16;
+
 export interface FileToAdd {
   fileId: string;
   attributes: Attributes;
@@ -77,16 +89,25 @@ export class Collections {
     this.#deps = deps;
   }
 
+  /** A call that may be a repeat. `asked`: operation, what the path names, and the body. */
+  post(who: Identity, repeat: RepeatAsk | null, asked: unknown): OncePost {
+    return new OncePost(this.#deps.db, who, repeat, asked, this.nowMs);
+  }
+
   async create(
     who: Identity,
     input: {
       name: string;
+      description: string;
       metadata: Record<string, string>;
       model: string | null;
       expiresDays: number | null;
       files: readonly FileToAdd[];
     },
+    post: OncePost,
   ): Promise<Collection> {
+    const known = await post.known();
+    if (known !== null) return this.get(who, known);
     const { collections, models, maxCollections, random, clock } = this.#deps;
     const owner = ownerOf(who);
     const model = input.model === null ? models[0]! : models.find(({ id }) => id === input.model);
@@ -99,18 +120,14 @@ export class Collections {
     // Before anything is made: a file that is not there makes no collection.
     const names = await this.#names(who, input.files);
     const id = newId('vs', random.bytes);
-    await collections.create({
-      id,
-      ...owner,
-      name: input.name,
-      model: model.id,
-      dimensions: model.dimensions,
-      metadata: input.metadata,
-      expiresDays: input.expiresDays,
-      createdAtMs: clock.nowMs(),
+    const { name, description, metadata, expiresDays } = input;
+    const made = { id, ...owner, name, description, metadata, expiresDays, createdAtMs: clock.nowMs() };
+    const files = this.#new(who, id, input.files, names, null);
+    const added = await this.#once(post, id, async (trx) => {
+      await new CollectionStore(trx).create({ ...made, model: model.id, dimensions: model.dimensions });
+      return new CollectionFileStore(trx).addAll(files);
     });
-    await this.#addAll(who, id, input.files, names, null);
-    return this.get(who, id);
+    return this.get(who, added);
   }
 
   async get(who: Identity, id: string): Promise<Collection> {
@@ -123,14 +140,14 @@ export class Collections {
     return this.#deps.collections.list(ownerOf(who), page);
   }
 
-  async update(
-    who: Identity,
-    id: string,
-    patch: { name?: string; metadata?: Record<string, string>; expiresDays?: number | null },
-  ): Promise<Collection> {
-    // What has ended cannot be given more time: there is nothing in it.
-    if (patch.expiresDays !== undefined) await this.#live(who, id);
-    if (!(await this.#deps.collections.update(ownerOf(who), id, patch))) throw noCollection();
+  async update(who: Identity, id: string, patch: CollectionPatch, post: OncePost): Promise<Collection> {
+    if ((await post.known()) === null) {
+      // What has ended cannot be given more time: there is nothing in it.
+      if (patch.expiresDays !== undefined) await this.#live(who, id);
+      await post.once(id, async (trx) => {
+        if (!(await new CollectionStore(trx).update(ownerOf(who), id, patch))) throw noCollection();
+      });
+    }
     return this.get(who, id);
   }
 
@@ -140,18 +157,23 @@ export class Collections {
     await this.#deps.writer.dropIndex(id);
   }
 
-  async addFile(who: Identity, storeId: string, file: FileToAdd): Promise<CollectionFile> {
-    await this.#live(who, storeId);
-    await this.#addAll(who, storeId, [file], await this.#names(who, [file]), null);
+  async addFile(who: Identity, storeId: string, file: FileToAdd, post: OncePost): Promise<CollectionFile> {
+    if ((await post.known()) === null) {
+      await this.#live(who, storeId);
+      const files = this.#new(who, storeId, [file], await this.#names(who, [file]), null);
+      await this.#once(post, file.fileId, (trx) => new CollectionFileStore(trx).addAll(files));
+    }
     return this.file(who, storeId, file.fileId);
   }
 
-  /** Files that are not there fail by themselves, the others are read. */
-  async addBatch(who: Identity, storeId: string, files: readonly FileToAdd[]): Promise<string> {
+  /** All of them or none: a file that is not there is 404. One that cannot be read fails by itself. */
+  async addBatch(who: Identity, storeId: string, files: readonly FileToAdd[], post: OncePost): Promise<string> {
+    const known = await post.known();
+    if (known !== null) return known;
     await this.#live(who, storeId);
     const batchId = newId('vsfb', this.#deps.random.bytes);
-    await this.#addAll(who, storeId, files, await this.#names(who, files), batchId);
-    return batchId;
+    const added = this.#new(who, storeId, files, await this.#names(who, files), batchId);
+    return this.#once(post, batchId, (trx) => new CollectionFileStore(trx).addAll(added));
   }
 
   async batch(who: Identity, storeId: string, batchId: string) {
@@ -162,9 +184,11 @@ export class Collections {
     return { id: batchId, storeId, createdAtMs, counts };
   }
 
-  async cancelBatch(who: Identity, storeId: string, batchId: string) {
+  async cancelBatch(who: Identity, storeId: string, batchId: string, post: OncePost) {
     await this.batch(who, storeId, batchId);
-    await this.#deps.files.cancelBatch(storeId, batchId);
+    if ((await post.known()) === null) {
+      await post.once(batchId, (trx) => new CollectionFileStore(trx).cancelBatch(storeId, batchId));
+    }
     return this.batch(who, storeId, batchId);
   }
 
@@ -175,14 +199,30 @@ export class Collections {
     return file;
   }
 
+  /** What the file was cut into, in its order; nothing unless it was read whole. */
+  async content(who: Identity, storeId: string, fileId: string): Promise<AsyncIterable<string[]>> {
+    await this.file(who, storeId, fileId);
+    return this.#deps.chunks.texts(storeId, fileId);
+  }
+
   async listFiles(who: Identity, storeId: string, filter: FileFilter): Promise<IdPage<CollectionFile>> {
     await this.get(who, storeId);
     return this.#deps.files.list(storeId, filter);
   }
 
-  async setAttributes(who: Identity, storeId: string, fileId: string, attributes: Attributes): Promise<CollectionFile> {
+  async setAttributes(
+    who: Identity,
+    storeId: string,
+    fileId: string,
+    attributes: Attributes,
+    post: OncePost,
+  ): Promise<CollectionFile> {
     await this.get(who, storeId);
-    if (!(await this.#deps.files.setAttributes(storeId, fileId, attributes))) throw noFile();
+    if ((await post.known()) === null) {
+      await post.once(fileId, async (trx) => {
+        if (!(await new CollectionFileStore(trx).setAttributes(storeId, fileId, attributes))) throw noFile();
+      });
+    }
     return this.file(who, storeId, fileId);
   }
 
@@ -197,8 +237,22 @@ export class Collections {
     for (const storeId of await files.collectionsOf(ownerOf(who), fileId)) await files.remove(db, storeId, fileId);
   }
 
-  async search(who: Identity, storeId: string, input: SearchInput, signal?: AbortSignal): Promise<SearchAnswer> {
+  /**
+   * Changes nothing but the bill. Its key is noted before anything is charged, and the question's vector is asked for under
+   * a key of its own that derives from it: a repeat looks again, in what is there now, with the vector that was paid for.
+   */
+  async search(
+    who: Identity,
+    storeId: string,
+    input: SearchInput,
+    post: OncePost,
+    signal?: AbortSignal,
+  ): Promise<SearchAnswer> {
     const { clock, collections, actFor } = this.#deps;
+    if (post.stepKey !== null && (await post.known()) === null) {
+      await this.#live(who, storeId);
+      await post.once(storeId, async () => {});
+    }
     const answer = await search(
       {
         ...input,
@@ -207,6 +261,7 @@ export class Collections {
         actingKey: () => actFor(who),
         param: 'vector_store_id',
         nowMs: clock.nowMs(),
+        embedKey: post.stepKey,
         ...(signal === undefined ? {} : { signal }),
       },
       this.#deps,
@@ -248,39 +303,49 @@ export class Collections {
   /** Names of the files, by id; throws 404 for one that its owner does not have. */
   async #names(who: Identity, files: readonly FileToAdd[]): Promise<Map<string, string>> {
     const names = new Map<string, string>();
-    for (const { fileId } of files) {
-      const facts = await this.#deps.source.facts({ ...ownerOf(who), keyId: who.keyId }, fileId);
-      if (facts === null) throw new AppError('not_found', { message: 'There is no such file.', param: 'file_id' });
-      names.set(fileId, facts.filename);
+    const ids = [...new Set(files.map(({ fileId }) => fileId))];
+    for (let at = 0; at < ids.length; at += FACTS_AT_ONCE) {
+      const some = ids.slice(at, at + FACTS_AT_ONCE);
+      const owner = { ...ownerOf(who), keyId: who.keyId };
+      const found = await Promise.all(some.map((fileId) => this.#deps.source.facts(owner, fileId)));
+      for (const [i, facts] of found.entries()) {
+        if (facts === null) throw new AppError('not_found', { message: 'There is no such file.', param: 'file_id' });
+        names.set(some[i]!, facts.filename);
+      }
     }
     return names;
   }
 
-  async #addAll(
+  /** Rows of files that are to be read; of a file that is named twice the first. */
+  #new(
     who: Identity,
     storeId: string,
     files: readonly FileToAdd[],
     names: ReadonlyMap<string, string>,
     batchId: string | null,
-  ): Promise<void> {
-    const { random, clock, jobs, files: store, collections } = this.#deps;
-    const refs = [];
+  ): NewCollectionFile[] {
+    const { random, clock } = this.#deps;
+    const rows = new Map<string, NewCollectionFile>();
     for (const { fileId, attributes, chunking } of files) {
+      if (rows.has(fileId)) continue;
       const ref = { storeId, fileId, ingestId: newId('ing', random.bytes) };
-      const added = await store.add({
-        ...ref,
-        ...chunking,
-        attributes,
-        batchId,
-        keyId: who.keyId,
-        filename: names.get(fileId)!,
-        createdAtMs: clock.nowMs(),
-      });
-      if (added) refs.push(ref);
+      const facts = { filename: names.get(fileId)!, attributes, ...chunking, createdAtMs: clock.nowMs() };
+      rows.set(fileId, { ...ref, ...facts, batchId, keyId: who.keyId });
     }
-    if (refs.length === 0) return;
-    await collections.touch([storeId], clock.nowMs());
-    await jobs.enqueue(refs);
+    return [...rows.values()];
+  }
+
+  /** `work` answers the files that it added: they are read once all of it is there. */
+  async #once(post: OncePost, made: string, work: (trx: Tx) => Promise<IngestRef[]>): Promise<string> {
+    let added: IngestRef[] = [];
+    const id = await post.once(made, async (trx) => {
+      added = await work(trx);
+    });
+    const [first] = added;
+    if (post.isRepeat || first === undefined) return id;
+    await this.#deps.collections.touch([first.storeId], this.nowMs);
+    await this.#deps.jobs.enqueue(added);
+    return id;
   }
 }
 

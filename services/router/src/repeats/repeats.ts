@@ -11,6 +11,7 @@
  * - settled, its end not recorded: the survivor's admit finds the tombstone: 409, never a second generation.
  */
 import { AppError } from '@tollgate/shared/domain/errors';
+import { IDEMPOTENCY_HEADER, readIdempotencyKey } from '@tollgate/shared/domain/idempotency';
 import type { AccountId } from '@tollgate/shared/domain/ids';
 import type { KeyRecord } from '@tollgate/shared/domain/key';
 import type { RepeatBegin, RepeatEntry, RepeatStore } from '@tollgate/shared/redis/repeat-store';
@@ -38,21 +39,11 @@ export interface Repeats {
   answered(ctx: RequestContext, exchange: Exchange, body: unknown): Promise<boolean>;
 }
 
-const HEADER = 'idempotency-key';
-/** Printable ASCII, as Stripe and the IETF draft have it. */
-const KEY_TEXT = /^[\x20-\x7e]{1,255}$/;
-
 export function createRepeats(parts: RepeatsParts): Repeats {
   return {
     async answered(ctx, exchange, body) {
-      const text = exchange.header(HEADER);
-      if (text === undefined || ctx.key === null) return false;
-      if (!KEY_TEXT.test(text)) {
-        throw new AppError('invalid_request', {
-          param: HEADER,
-          message: "'Idempotency-Key' must be 1 to 255 printable ASCII characters.",
-        });
-      }
+      const text = readIdempotencyKey(exchange.header(IDEMPOTENCY_HEADER));
+      if (text === null || ctx.key === null) return false;
       const entry = entryOf(ctx.key, text, parts);
       const bodyDigest = parts.seal.digest(ctx.profile.name, ctx.endpoint, JSON.stringify(body));
       return joinOrRun(ctx, exchange, entry, bodyDigest, parts);
@@ -86,7 +77,7 @@ async function joinOrRun(
           replay ??= new Replay(entry, begun.ticket.requestId, exchange.response, parts);
           return await takeOver(ctx, exchange, begun, replay, parts);
         case 'other_body':
-          throw new AppError('idempotency_key_reused', { param: HEADER });
+          throw new AppError('idempotency_key_reused', { param: IDEMPOTENCY_HEADER });
         case 'dropped':
         case 'lost':
           throw notKept();
@@ -167,7 +158,7 @@ async function takeOver(
 }
 
 function notKept(): AppError {
-  return new AppError('answer_not_kept', { param: HEADER });
+  return new AppError('answer_not_kept', { param: IDEMPOTENCY_HEADER });
 }
 
 /** What becomes of the entry when its request has ended. */

@@ -1,5 +1,6 @@
 /** Passes a kept answer on to one more client: what is there at once, the rest as it comes. */
 import type { ServerResponse } from 'node:http';
+import { REPLAYED_HEADER } from '@tollgate/shared/domain/idempotency';
 import type { RequestId } from '@tollgate/shared/domain/ids';
 import type { RepeatEntry, RepeatStore } from '@tollgate/shared/redis/repeat-store';
 import type { Clock } from '@tollgate/shared/runtime/clock';
@@ -29,9 +30,6 @@ export type ReplayEnd =
   | 'empty'
   | 'client_gone'
   | 'slow_reader';
-
-/** Told on every replayed answer; the name is Stripe's. */
-export const REPLAYED_HEADER = 'idempotent-replayed';
 
 /** One client's reading of one kept answer. It may go on under another owner (`follow` again after a take-over). */
 export class Replay {

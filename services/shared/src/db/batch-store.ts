@@ -262,11 +262,11 @@ export class BatchStore {
       WHERE id = ${id} AND status IN ('in_progress', 'cancelling') AND finalizing_at IS NULL`.execute(this.#db);
   }
 
-  async cancel(owner: FileOwner, id: string, nowMs: number): Promise<void> {
+  async cancel(owner: FileOwner, id: string, nowMs: number, db: Executor = this.#db): Promise<void> {
     await sql`
       UPDATE batches SET status = 'cancelling', cancelling_at = ${new Date(nowMs)}
       WHERE id = ${id} AND account_id = ${owner.accountId} AND project_id = ${owner.projectId}
-        AND status IN ('validating', 'in_progress')`.execute(this.#db);
+        AND status IN ('validating', 'in_progress')`.execute(db);
   }
 
   /** Rows of the output (`done`) or error (`failed`) file, in the order of the lines, page by page. */

@@ -67,12 +67,13 @@ export async function lock(trx: Tx, space: LockSpace, id: number): Promise<void>
   await sql`SELECT pg_advisory_xact_lock(${LOCK_SPACES[space]}, ${id})`.execute(trx);
 }
 
-const LOCK_SPACES = {
+export const LOCK_SPACES = {
   migrate: 0x7467_0001,
   drain: 0x7467_0002,
   keeper: 0x7467_0003,
   jobs: 0x7467_0004,
   audit: 0x7467_0005,
+  indexes: 0x7467_0006,
 } as const;
 export type LockSpace = keyof typeof LOCK_SPACES;
 

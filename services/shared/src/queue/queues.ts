@@ -16,7 +16,15 @@ export interface QueueDefinition<Payload> {
   keepFailed: number;
 }
 
-const MAINTENANCE_TASKS = ['rollup_hourly', 'rollup_daily', 'reconcile', 'partitions', 'alerts', 'files'] as const;
+const MAINTENANCE_TASKS = [
+  'rollup_hourly',
+  'rollup_daily',
+  'reconcile',
+  'partitions',
+  'alerts',
+  'files',
+  'repeats',
+] as const;
 export type MaintenanceTask = (typeof MAINTENANCE_TASKS)[number];
 
 export const maintenanceQueue: QueueDefinition<{ task: MaintenanceTask }> = {

@@ -32,6 +32,21 @@ export interface FileStore {
   list(): Promise<{ id: string; atMs: number }[]>;
 }
 
+/**
+ * Reads the bytes and keeps none.
+ * @throws {FileTooLarge}
+ */
+export async function digestOf(source: Readable, maxBytes: number): Promise<StoredFile> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > maxBytes) throw new FileTooLarge(`more than ${maxBytes} bytes`);
+    hash.update(chunk as Buffer);
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
 const ID = /^[A-Za-z0-9_-]{1,80}$/;
 
 /** Files in a folder, 256 folders below it, so that none grows too large. */

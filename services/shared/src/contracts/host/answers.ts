@@ -297,6 +297,12 @@ export const vectorStoreFile = z.strictObject({
   progress: z.strictObject({ chunks: count, total: count.nullable() }),
 });
 export const vectorStoreFiles = idList(vectorStoreFile);
+export const vectorStoreFileContent = z.strictObject({
+  object: z.literal('vector_store.file_content.page'),
+  data: z.array(z.strictObject({ type: z.literal('text'), text })),
+  has_more: z.boolean(),
+  next_page: text.nullable(),
+});
 export const fileBatch = z.strictObject({
   id: text,
   object: z.literal('vector_store.files_batch'),

@@ -41,6 +41,8 @@ const MAX_TERMS = 16;
 const OVERFETCH = 4;
 const FILTERED_OVERFETCH = 20;
 const MAX_EF_SEARCH = 1_000;
+/** Chunks of a file that are read at a time. */
+const TEXTS_PAGE = 200;
 /** Up to here a filtered set is compared whole. */
 const EXACT_CHUNKS = 3_000;
 
@@ -106,6 +108,19 @@ export class ChunkSearch {
   async load(ids: readonly bigint[]): Promise<FoundChunk[]> {
     if (ids.length === 0) return [];
     return loadChunks(this.#db, ids);
+  }
+
+  /** What a whole file was cut into, in its order, page by page; nothing while it is being read. */
+  async *texts(storeId: string, fileId: string): AsyncGenerator<string[]> {
+    for (let after = -1; ; ) {
+      const { rows } = await sql<{ seq: number; text: string }>`
+        SELECT c.seq, c.text FROM retrieval.chunks c JOIN retrieval.store_files f USING (store_id, file_id)
+        WHERE c.store_id = ${storeId} AND c.file_id = ${fileId} AND c.seq > ${after} AND f.status = 'completed'
+        ORDER BY c.seq LIMIT ${TEXTS_PAGE}`.execute(this.#db);
+      if (rows.length > 0) yield rows.map(({ text }) => text);
+      if (rows.length < TEXTS_PAGE) return;
+      after = rows.at(-1)!.seq;
+    }
   }
 
   async #size({ storeId, filter }: SearchScope): Promise<{ chunks: number; indexed: boolean }> {

@@ -4,6 +4,7 @@
  */
 import { sql } from 'kysely';
 import type { Db } from '../client.ts';
+import { buildIndex, dropIndex, type IndexName } from '../concurrent-index.ts';
 import { tx } from '../tx.ts';
 import type { IngestRef } from './collection-files.ts';
 
@@ -79,30 +80,37 @@ export class ChunkWriter {
 
   /**
    * Gives a collection that has grown its HNSW index (cosine). One per collection: a search never walks through other
-   * tenants' vectors, and a deleted collection takes its index along. Safe to repeat.
+   * tenants' vectors, and a deleted collection takes its index along. Chunks are written meanwhile. Safe to repeat.
+   * True when this call built it; false when there is none to build, or another one is under way (`withoutIndex` tells).
    */
   async ensureIndex(storeId: string, dimensions: number): Promise<boolean> {
-    const { rows } = await sql<{ n: number; there: boolean }>`
-      SELECT (SELECT sum(chunks)::int FROM retrieval.store_files WHERE store_id = ${storeId}) AS n,
-             to_regclass(${`retrieval."${indexName(storeId)}"`}) IS NOT NULL AS there`.execute(this.#db);
-    if (rows[0]!.there || (rows[0]!.n ?? 0) < INDEX_FROM_CHUNKS) return false;
-    const graphBytes = Math.min(MAX_GRAPH_BYTES, rows[0]!.n * (4 * dimensions + NODE_BYTES));
-    await tx(this.#db, async (trx) => {
-      // A graph that does not fit is built many times slower. Never less than the server's own setting.
-      await sql`
-        SELECT set_config('maintenance_work_mem', m.bytes / 1024 || 'kB', true) FROM (
-          SELECT greatest(${graphBytes}::bigint, pg_size_bytes(current_setting('maintenance_work_mem'))) AS bytes) m`.execute(
-        trx,
-      );
-      await sql`
-        CREATE INDEX IF NOT EXISTS ${sql.id(indexName(storeId))} ON retrieval.chunks
+    const { rows } = await sql<{ n: number | null }>`
+      SELECT sum(chunks)::int AS n FROM retrieval.store_files WHERE store_id = ${storeId}`.execute(this.#db);
+    const chunks = rows[0]!.n ?? 0;
+    if (chunks < INDEX_FROM_CHUNKS) return false;
+    const built = await buildIndex(this.#db, {
+      ...indexName(storeId),
+      definition: sql`ON retrieval.chunks
         USING hnsw ((embedding::vector(${sql.raw(String(dimensions | 0))})) vector_cosine_ops)
-        WHERE store_id = ${sql.lit(storeId)}`.execute(trx);
+        WHERE store_id = ${sql.lit(storeId)}`,
+      memoryBytes: Math.min(MAX_GRAPH_BYTES, chunks * (4 * dimensions + NODE_BYTES)),
     });
-    return true;
+    return built === 'built';
   }
 
-  /** Collections that have an index and are gone or ended: whoever deleted them died before it was dropped. */
+  /** Collections that have grown and whose index is missing or half built: whoever was to build it died, or had to wait. */
+  async withoutIndex(limit: number): Promise<{ id: string; dimensions: number }[]> {
+    const { rows } = await sql<{ id: string; dimensions: number }>`
+      SELECT s.id, s.dimensions FROM retrieval.stores s
+      WHERE s.expired_at IS NULL AND NOT EXISTS (
+          SELECT 1 FROM pg_index i
+          WHERE i.indexrelid = to_regclass('retrieval."hnsw_' || s.id || '"') AND i.indisvalid)
+        AND (SELECT sum(f.chunks) FROM retrieval.store_files f WHERE f.store_id = s.id) >= ${INDEX_FROM_CHUNKS}
+      ORDER BY s.id LIMIT ${limit}`.execute(this.#db);
+    return rows;
+  }
+
+  /** Collections that have an index and are gone or ended: whoever deleted them died before it was dropped, or had to wait. */
   async leftIndexes(): Promise<string[]> {
     const { rows } = await sql<{ id: string }>`
       SELECT substr(i.indexname, 6) AS id FROM pg_indexes i
@@ -113,13 +121,14 @@ export class ChunkWriter {
     return rows.map(({ id }) => id);
   }
 
+  /** While another index is being built it stays for `leftIndexes`: nobody has to wait for it. */
   async dropIndex(storeId: string): Promise<void> {
-    await sql`DROP INDEX IF EXISTS retrieval.${sql.id(indexName(storeId))}`.execute(this.#db);
+    await dropIndex(this.#db, indexName(storeId));
   }
 }
 
 /** Index names are folded by nobody when quoted; ids are letters and digits. */
-const indexName = (storeId: string): string => `hnsw_${storeId}`;
+const indexName = (storeId: string): IndexName => ({ schema: 'retrieval', name: `hnsw_${storeId}` });
 
 /** pgvector's text form. */
 export function vectorText(vector: Float32Array | readonly number[]): string {

@@ -66,21 +66,37 @@ export class CollectionFileStore {
     this.#db = db;
   }
 
-  /**
-   * Adds the file, or leaves it as it is when it is there already; a batch that names it counts it all the same (the
-   * newest one, where several did). True when it was added.
-   */
+  /** `addAll` of one file. True when it was added. */
   async add(file: NewCollectionFile): Promise<boolean> {
+    return (await this.addAll([file])).length > 0;
+  }
+
+  /**
+   * Adds the files, or leaves them as they are where they are there already; a batch that names one counts it all the same
+   * (the newest batch, where several did). Answers which ones were added. Each file once, in one statement and in one
+   * order, so that two who add the same ones do not wait for each other in a circle.
+   */
+  async addAll(files: readonly NewCollectionFile[]): Promise<IngestRef[]> {
+    if (files.length === 0) return [];
+    const of = <K extends keyof NewCollectionFile>(field: K) => files.map((file) => file[field]);
     const { rows } = await sql<{ ingest_id: string }>`
       INSERT INTO retrieval.store_files (store_id, file_id, ingest_id, key_id, filename, attributes, chunk_tokens,
                                          overlap_tokens, status, batch_id, created_at)
-      VALUES (${file.storeId}, ${file.fileId}, ${file.ingestId}, ${file.keyId}, ${file.filename},
-              ${JSON.stringify(file.attributes)}::jsonb, ${file.chunkTokens}, ${file.overlapTokens}, 'in_progress',
-              ${file.batchId}, ${new Date(file.createdAtMs)})
+      SELECT n.store_id, n.file_id, n.ingest_id, n.key_id, n.filename, n.attributes::jsonb, n.chunk_tokens, n.overlap_tokens,
+             'in_progress', n.batch_id, n.created_at
+      FROM unnest(${of('storeId')}::text[], ${of('fileId')}::text[], ${of('ingestId')}::text[], ${of('keyId')}::text[],
+                  ${of('filename')}::text[], ${files.map(({ attributes }) => JSON.stringify(attributes))}::text[],
+                  ${of('chunkTokens')}::int[], ${of('overlapTokens')}::int[], ${of('batchId')}::text[],
+                  ${files.map(({ createdAtMs }) => new Date(createdAtMs))}::timestamptz[])
+           AS n (store_id, file_id, ingest_id, key_id, filename, attributes, chunk_tokens, overlap_tokens, batch_id, created_at)
+      ORDER BY n.store_id, n.file_id
       ON CONFLICT (store_id, file_id)
         DO UPDATE SET batch_id = coalesce(excluded.batch_id, retrieval.store_files.batch_id)
       RETURNING ingest_id`.execute(this.#db);
-    return rows[0]?.ingest_id === file.ingestId;
+    const added = new Set(rows.map(({ ingest_id: id }) => id));
+    return files
+      .filter(({ ingestId }) => added.has(ingestId))
+      .map(({ storeId, fileId, ingestId }) => ({ storeId, fileId, ingestId }));
   }
 
   async get(storeId: string, fileId: string): Promise<CollectionFile | null> {

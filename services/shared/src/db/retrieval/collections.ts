@@ -14,6 +14,8 @@ export interface Owner {
 export interface Collection extends Owner {
   id: string;
   name: string;
+  /** What it is for, in its owner's words; '' = nothing was said. */
+  description: string;
   model: string;
   dimensions: number;
   metadata: Record<string, string>;
@@ -28,9 +30,19 @@ export interface Collection extends Owner {
   usageBytes: number;
 }
 
+/** What its owner may change; what is absent stays. */
+export interface CollectionPatch {
+  name?: string;
+  description?: string;
+  metadata?: Record<string, string>;
+  expiresDays?: number | null;
+}
+
 export interface NewCollection extends Owner {
   id: string;
   name: string;
+  /** '' unless told. */
+  description?: string;
   model: string;
   dimensions: number;
   metadata: Record<string, string>;
@@ -61,6 +73,7 @@ interface Row {
   account_id: string;
   project_id: string;
   name: string;
+  description: string;
   model: string;
   dimensions: number;
   metadata: Record<string, string>;
@@ -92,13 +105,14 @@ export class CollectionStore {
   }
 
   async create(collection: NewCollection): Promise<void> {
-    const { id, accountId, projectId, name, model, dimensions, metadata, createdAtMs, expiresDays = null } = collection;
+    const { id, accountId, projectId, name, model, dimensions, metadata, createdAtMs } = collection;
+    const { description = '', expiresDays = null } = collection;
     const at = new Date(createdAtMs);
     await sql`
-      INSERT INTO retrieval.stores (id, account_id, project_id, name, model, dimensions, metadata, created_at, last_active_at,
-        expires_days)
-      VALUES (${id}, ${accountId}, ${projectId}, ${name}, ${model}, ${dimensions}, ${JSON.stringify(metadata)}::jsonb,
-              ${at}, ${at}, ${expiresDays})`.execute(this.#db);
+      INSERT INTO retrieval.stores (id, account_id, project_id, name, description, model, dimensions, metadata, created_at,
+        last_active_at, expires_days)
+      VALUES (${id}, ${accountId}, ${projectId}, ${name}, ${description}, ${model}, ${dimensions},
+              ${JSON.stringify(metadata)}::jsonb, ${at}, ${at}, ${expiresDays})`.execute(this.#db);
   }
 
   /** Null for what does not exist and for what is somebody else's: nobody learns which. */
@@ -127,14 +141,11 @@ export class CollectionStore {
   }
 
   /** False when there is none. */
-  async update(
-    owner: Owner,
-    id: string,
-    patch: { name?: string; metadata?: Record<string, string>; expiresDays?: number | null },
-  ): Promise<boolean> {
+  async update(owner: Owner, id: string, patch: CollectionPatch): Promise<boolean> {
     const metadata = patch.metadata === undefined ? null : JSON.stringify(patch.metadata);
     const { rows } = await sql`
       UPDATE retrieval.stores SET name = coalesce(${patch.name ?? null}, name),
+        description = coalesce(${patch.description ?? null}, description),
         metadata = coalesce(${metadata}::jsonb, metadata)
         ${patch.expiresDays === undefined ? sql`` : sql`, expires_days = ${patch.expiresDays}`}
       WHERE id = ${id} AND account_id = ${owner.accountId} AND project_id = ${owner.projectId} RETURNING id`.execute(
@@ -194,6 +205,7 @@ function view(row: Row): Collection {
     accountId: row.account_id,
     projectId: row.project_id,
     name: row.name,
+    description: row.description,
     model: row.model,
     dimensions: row.dimensions,
     metadata: row.metadata,

@@ -132,6 +132,12 @@ describe('owners', () => {
     expect([next.data.map(({ id }) => id), next.hasMore]).toEqual([[ids[0]], false]);
     const up = await collections.list(of, { limit: 5, after: ids[0], order: 'asc' });
     expect(up.data.map(({ id }) => id)).toEqual([ids[1], ids[2]]);
+    // Back from the last: what is nearest in front of it, in the order of the list.
+    const back = await collections.list(of, { limit: 1, before: ids[0] });
+    expect([back.data.map(({ id }) => id), back.hasMore]).toEqual([[ids[1]], true]);
+    const whole = await collections.list(of, { limit: 5, before: ids[2], order: 'asc' });
+    expect([whole.data.map(({ id }) => id), whole.hasMore]).toEqual([[ids[0], ids[1]], false]);
+    expect((await collections.list(of, { limit: 5, before: 'vs_nothing' })).data).toEqual([]);
   });
 });
 
@@ -226,8 +232,11 @@ describe('search', () => {
       expect(await writer.append(ref, batch)).toBe('written');
     }
     await writer.complete(ref);
+    // Whoever was to build it died: the sweep finds that it is missing.
+    expect(await writer.withoutIndex(10)).toEqual([{ id: store, dimensions: DIMENSIONS }]);
     expect(await writer.ensureIndex(store, DIMENSIONS)).toBe(true);
     expect(await writer.ensureIndex(store, DIMENSIONS)).toBe(false);
+    expect(await writer.withoutIndex(10)).toEqual([]);
     await filled(store, 'small', ['needle in it'], { kind: 'x' });
     const question = along(3, 0.4);
     const hits = await search.byVector(scope(store), question, 10);
