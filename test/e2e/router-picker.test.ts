@@ -1,4 +1,4 @@
-/** Which worker a request goes to: where its prefix lies, by every policy, and with sums that return to zero. */
+/** Which worker a request goes to: where its prefix lies, by every policy or its session, and with sums that return to zero. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import type { RunningRouter } from '@tollgate/router/app';
@@ -135,3 +135,83 @@ test(
   },
   PATIENCE_MS,
 );
+
+describe("a client's name of its conversation", () => {
+  const NAMES = Array.from({ length: 16 }, (_, i) => `canary-session-${i}`);
+  let sticky: RunningRouter;
+  let log = '';
+  let kept = '';
+
+  beforeAll(async () => {
+    sticky = await around.router(urls(), { TOLLGATE_ROUTING_POLICY: 'session-hash' }, (line) => {
+      log += line;
+    });
+  });
+
+  interface Said {
+    headers?: Record<string, string>;
+    body?: Record<string, unknown>;
+  }
+
+  /** The worker of each of the requests, which all say something else. */
+  async function homes(key: TestKey, requests: readonly Said[]): Promise<(string | null)[]> {
+    const ids = await Promise.all(
+      requests.map(async ({ headers = {}, body = {} }, i) => {
+        const messages = [{ role: 'user', content: `${i}: ${crypto.randomUUID()} `.repeat(20) }];
+        const answer = await chat(sticky, key.text, hello({ messages, max_tokens: 2, ...body }), headers);
+        expect(answer.status).toBe(200);
+        return answer.headers.get('x-request-id');
+      }),
+    );
+    const records = await eventually('all records', async () => {
+      const all = await around.records();
+      const found = ids.flatMap((id) => all.find(({ requestId }) => requestId === id) ?? []);
+      return found.length === ids.length ? found : null;
+    });
+    kept += JSON.stringify(records, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+    return records.map(({ workerUrl }) => workerUrl);
+  }
+
+  test(
+    'requests of a session go to one worker, however it is named; sessions of another account are others',
+    async () => {
+      const ways: ((name: string) => Said)[] = [
+        (name) => ({ headers: { 'x-tollgate-session': name } }),
+        (name) => ({ headers: { 'x-session-id': name } }),
+        (name) => ({ body: { prompt_cache_key: name } }),
+        (name) => ({ headers: { 'x-tollgate-session': name }, body: { prompt_cache_key: 'another', user: 'one' } }),
+      ];
+      const byWay: (string | null)[][] = [];
+      for (const way of ways) byWay.push(await homes(mine, NAMES.map(way)));
+      for (const found of byWay) expect(found).toEqual(byWay[0]);
+      expect(new Set(byWay[0]).size).toBeGreaterThan(1);
+      expect(await homes(theirs, NAMES.map(ways[0]!))).not.toEqual(byWay[0]);
+      const unnamed = await homes(
+        mine,
+        NAMES.map(() => ({ body: { user: 'one' } })),
+      );
+      expect(new Set(unnamed).size).toBeGreaterThan(1);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    'a name that cannot be one is no error: empty, of any length, of any type',
+    async () => {
+      const odd: Said[] = [
+        { headers: { 'x-tollgate-session': '' } },
+        { headers: { 'x-session-id': 'x'.repeat(4_000) } },
+        ...[null, '', 7, { a: 1 }, 'x'.repeat(100_000)].map((name) => ({ body: { prompt_cache_key: name } })),
+      ];
+      expect(await homes(mine, odd)).toHaveLength(odd.length);
+    },
+    PATIENCE_MS,
+  );
+
+  test('no log line and no record holds a name', async () => {
+    for (const text of [kept, log]) {
+      expect(text).toContain(mine.record.accountId);
+      expect(text).not.toMatch(/canary-session|xxxxxxxx/);
+    }
+  });
+});

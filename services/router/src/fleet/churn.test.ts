@@ -84,15 +84,3 @@ test('a worker that comes back in time keeps its counters, one that stays away d
   expect(kept.filter((line) => line.includes(`"${engines.url(0)}"`)).length).toBeGreaterThan(0);
   await tested.stop();
 });
-
-test.each(['peak-ewma', 'sglang-cache-aware'] as const)(
-  '%s remembers workers: the next one in a place has nothing of the one that left it',
-  async (policy) => {
-    const tested = testFleet({ policy });
-    for (let wave = 0; wave < 3; wave++) await serve(tested, wave * WAVE);
-    expect(tested.fleet.footprint.places).toBe(2 * WAVE);
-    for (const { running, waiting, pendingPrefillTokens } of tested.fleet.snapshots())
-      expect([running, waiting, pendingPrefillTokens]).toEqual([0, 0, 0]);
-    await tested.stop();
-  },
-);

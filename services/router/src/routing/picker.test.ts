@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { BytesPerToken } from './estimates.ts';
+import type { WorkerBook } from './fleet-book.ts';
 import { type Asked, Picker } from './picker.ts';
 import type { PolicyName } from './policies/index.ts';
 
@@ -75,6 +76,35 @@ describe('the picker', () => {
     booking.end(null);
     booking.end(final(100));
     expect([picker.inFlight, books[0]!.running]).toEqual([0, 0]);
+  });
+});
+
+describe('a worker that takes the place of one that left', () => {
+  /** `slow` took a minute for an answer, or holds the prompt; then another worker comes in its place. */
+  function replaced(policy: PolicyName) {
+    const { picker, books, now } = pickerOf(policy, 2);
+    const [slow, other] = books as [WorkerBook, WorkerBook];
+    const prompt = 'a prompt of some length '.repeat(100);
+    const booking = picker.dispatch(picker.route(asked('a', prompt), true), slow);
+    now.ms = 60_000;
+    booking.end(final(600));
+    picker.removeWorker(slow);
+    const next = picker.addWorker('http://next');
+    expect(next.index).toBe(slow.index);
+    const pick = () => picker.pick(picker.route(asked('again', prompt), true), [next, other]);
+    return { picker, next, other, pick };
+  }
+
+  test('is not as slow as that one was (peak-ewma)', () => {
+    const { picker, next, other, pick } = replaced('peak-ewma');
+    for (let i = 0; i < 3; i++) picker.dispatch(picker.route(asked(`busy ${i}`, 'x'), true), other);
+    expect(pick()).toBe(next);
+  });
+
+  test('holds nothing of what that one did (sglang-cache-aware)', () => {
+    const { picker, next, other, pick } = replaced('sglang-cache-aware');
+    picker.dispatch(picker.route(asked('busy', 'x'), true), next);
+    expect(pick()).toBe(other);
   });
 });
 
