@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import { eventually } from '@tollgate/shared/testkit/eventually';
+import { Prometheus, prometheusProgram } from '../kube/prometheus.ts';
 import { MODEL, type Surroundings, startSurroundings, type TestKey } from './router-kit.ts';
 
 interface Sent {
@@ -19,6 +20,7 @@ let workers: Devworker[];
 let collector: Server;
 let collected = '';
 let url: string;
+let metricsUrl: string;
 let plain: TestKey;
 let admin: TestKey;
 
@@ -34,9 +36,13 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
   const router = await surroundings.router(
     workers.map((worker) => worker.url),
-    { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}` },
+    {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
+      TOLLGATE_ROUTER_METRICS_LISTEN: '127.0.0.1:0',
+    },
   );
   url = router.url;
+  metricsUrl = router.metricsUrl!;
   plain = await surroundings.key();
   admin = await surroundings.key({ scopes: ['chat', 'route-explain'] });
   for (const { record } of [plain, admin]) await surroundings.credit(record.accountId, 1_000_000_000_000n);
@@ -116,4 +122,22 @@ test('spans reach the collector under the caller, with counts and without a word
   expect(attribute(server, 'tollgate.request_id')).toBe(response.headers.get('x-request-id'));
   expect(collected).not.toContain('canary');
   expect(collected).not.toContain(plain.text);
+}, 60_000);
+
+test('a graph of first tokens leads to the trace of one of them, in a real Prometheus too', async () => {
+  const trace = crypto.randomUUID().replaceAll('-', '');
+  await (await ask(plain, { traceparent: `00-${trace}-b7ad6b7169203331-01` })).text();
+  const histogram = 'tollgate_time_to_first_token_seconds_bucket';
+  const textFor = async (accept: string) => (await fetch(`${metricsUrl}/metrics`, { headers: { accept } })).text();
+  const told = new RegExp(`^${histogram}\\{[^}]*\\} \\d+ # \\{trace_id="${trace}"\\} \\S+ \\d+\\.\\d+$`, 'm');
+  expect(await textFor('application/openmetrics-text;version=1.0.0')).toMatch(told);
+  expect(await textFor('*/*')).not.toContain(trace);
+  if (!prometheusProgram) return;
+  const target = { targets: [new URL(metricsUrl).host], labels: {} };
+  const prometheus = await Prometheus.start(surroundings.folder(), [target]);
+  await eventually('Prometheus knows the trace', async () => (await prometheus.traces(histogram)).includes(trace));
+  // The names are those of the other format.
+  expect(await prometheus.ask('sum(tollgate_requests_total)')).toBeGreaterThan(0);
+  expect(await prometheus.ask('sum(up)')).toBe(1);
+  await prometheus.stop();
 }, 60_000);

@@ -34,7 +34,8 @@ export class Prometheus {
     writeFileSync(config, stringify({ global: { scrape_interval: '1s', scrape_timeout: '1s' }, scrape_configs: jobs }));
     const listen = `127.0.0.1:${await freePort()}`;
     const args = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'data')}`];
-    const child = spawn(prometheusProgram!, [...args, `--web.listen-address=${listen}`, '--log.level=error'], {
+    args.push(`--web.listen-address=${listen}`, '--log.level=error', '--enable-feature=exemplar-storage');
+    const child = spawn(prometheusProgram!, args, {
       env: childEnvironment(),
       stdio: ['ignore', 'ignore', 'inherit'],
     });
@@ -53,6 +54,15 @@ export class Prometheus {
     if (data === undefined) throw new Error(error);
     const [only] = data.result;
     return only === undefined ? null : Number(only.value[1]);
+  }
+
+  /** Traces that the exemplars of a series lead to. */
+  async traces(series: string): Promise<string[]> {
+    const [start, end] = [Date.now() / 1_000 - 3_600, Date.now() / 1_000 + 60];
+    const query = new URLSearchParams({ query: series, start: String(start), end: String(end) });
+    const answer = await fetch(`${this.url}/api/v1/query_exemplars?${query}`);
+    const { data } = (await answer.json()) as { data: { exemplars: { labels: { trace_id: string } }[] }[] };
+    return data.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id));
   }
 
   async stop(): Promise<void> {

@@ -16,6 +16,7 @@ import { RefusalLog } from '@tollgate/shared/redis/refusal-log';
 import { Subscriber } from '@tollgate/shared/redis/subscriber';
 import { readActingKey } from '@tollgate/shared/runtime/acting-key';
 import { systemClock } from '@tollgate/shared/runtime/clock';
+import { Exemplars } from '@tollgate/shared/runtime/exemplars';
 import { createLifecycle } from '@tollgate/shared/runtime/lifecycle';
 import { createRegistry, type MetricsServer, startMetricsServer } from '@tollgate/shared/runtime/metrics';
 import { systemRandom } from '@tollgate/shared/runtime/random';
@@ -95,7 +96,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const random = options.random ?? systemRandom;
   const lifecycle = options.lifecycle ?? createLifecycle({ logger, graceMs: stopWithinMs(config) });
   const registry = createRegistry('router', options.version ?? '0.0.0');
-  const metrics = new RouterMetrics(registry);
+  const exemplars = new Exemplars();
+  const metrics = new RouterMetrics(registry, exemplars, () => clock.nowMs());
 
   const profiles = loadProfiles({
     docsBase: config.TOLLGATE_ERROR_DOCS_URL,
@@ -430,6 +432,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   if (config.TOLLGATE_ROUTER_METRICS_LISTEN) {
     metricsServer = await startMetricsServer(config.TOLLGATE_ROUTER_METRICS_LISTEN, registry, {
       ready: () => readiness().ready,
+      // Without traces there is nothing to lead to.
+      exemplars: tracing === null ? undefined : exemplars,
     });
     lifecycle.defer('metrics', () => metricsServer?.close());
   }

@@ -4,6 +4,7 @@
  */
 
 import { STATUS_CODES } from 'node:http';
+import type { Exemplars } from '@tollgate/shared/runtime/exemplars';
 import { Counter, Gauge, Histogram, type Registry } from '@tollgate/shared/runtime/metrics';
 import type { BodyMetrics, DropReason } from './bodies/courier.ts';
 import type { RequestContext } from './context.ts';
@@ -21,6 +22,10 @@ import { WorkerCounter } from './worker-counter.ts';
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 /** Between two tokens of one answer: from the fastest small models to a worker in trouble. */
 const TOKEN_SECONDS = [0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.5, 1, 2.5];
+
+const DURATION = 'request_duration_seconds';
+const FIRST_TOKEN = 'time_to_first_token_seconds';
+const INTER_TOKEN = 'inter_token_latency_seconds';
 
 /** Label children of one model, looked up once. */
 interface ModelMetrics {
@@ -89,7 +94,13 @@ export class RouterMetrics
   /** Sum of the holds of requests under way. */
   private reservedNusd = 0n;
 
-  constructor(registry: Registry) {
+  private readonly exemplars: Exemplars | null;
+  private readonly nowMs: () => number;
+
+  /** `nowMs` is the wall clock, for `exemplars`. */
+  constructor(registry: Registry, exemplars: Exemplars | null = null, nowMs: () => number = () => 0) {
+    this.exemplars = exemplars;
+    this.nowMs = nowMs;
     const registers = [registry];
     const counter = <T extends string>(name: string, help: string, labelNames: T[] = []): Counter<T> =>
       new Counter({ name: `tollgate_${name}`, help, labelNames, registers });
@@ -105,16 +116,10 @@ export class RouterMetrics
       'outcome',
       'code',
     ]);
-    this.duration = histogram(
-      'request_duration_seconds',
-      'From the first header to the bill, requests sent to a worker.',
-    );
-    this.firstToken = histogram(
-      'time_to_first_token_seconds',
-      'From the first header to the first token or plain answer.',
-    );
+    this.duration = histogram(DURATION, 'From the first header to the bill, requests sent to a worker.');
+    this.firstToken = histogram(FIRST_TOKEN, 'From the first header to the first token or plain answer.');
     this.interToken = histogram(
-      'inter_token_latency_seconds',
+      INTER_TOKEN,
       'Time per token after the first of a choice, as they came from the worker: the mean of each finished stream.',
       TOKEN_SECONDS,
     );
@@ -203,15 +208,32 @@ export class RouterMetrics
     if (ctx.error !== null) this.rejections.inc({ reason: ctx.error.code });
     if (ctx.model === null || !ctx.dispatched) return;
     const model = this.model(ctx.model.id);
-    model.duration.observe(durationMs / 1_000);
-    if (ctx.firstTokenMs !== null) model.firstToken.observe((ctx.firstTokenMs - ctx.startedMs) / 1_000);
+    this.observe(model.duration, DURATION, SECONDS, durationMs, ctx);
+    if (ctx.firstTokenMs !== null) {
+      this.observe(model.firstToken, FIRST_TOKEN, SECONDS, ctx.firstTokenMs - ctx.startedMs, ctx);
+    }
     if (ctx.amountNusd === null) return;
     const tokenMs = interTokenMs(ctx);
-    if (tokenMs !== null) model.interToken.observe(tokenMs / 1_000);
+    if (tokenMs !== null) this.observe(model.interToken, INTER_TOKEN, TOKEN_SECONDS, tokenMs, ctx);
     model.input.inc(ctx.counts.promptTokens ?? 0);
     model.output.inc(ctx.counts.completionTokens);
     model.cached.inc(ctx.counts.cachedTokens ?? 0);
     model.settled.inc(Number(ctx.amountNusd) / 1e9);
+  }
+
+  /** A time of one request, and its trace where that is kept. */
+  private observe(
+    child: Histogram.Internal<'model'>,
+    name: string,
+    bounds: readonly number[],
+    ms: number,
+    { trace, model }: RequestContext,
+  ): void {
+    const value = ms / 1_000;
+    child.observe(value);
+    if (this.exemplars === null || trace === null || trace.traceId === null) return;
+    const exemplar = { traceId: trace.traceId, value, atMs: this.nowMs() };
+    this.exemplars.note(`tollgate_${name}`, { model: model!.id }, bounds, exemplar);
   }
 
   /** So much more is held for requests under way, or (negative) less. */

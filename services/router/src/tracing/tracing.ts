@@ -10,6 +10,7 @@ import {
   type Span,
   SpanKind,
   SpanStatusCode,
+  TraceFlags,
   type Tracer,
   trace,
 } from '@opentelemetry/api';
@@ -19,6 +20,8 @@ import type { HeaderOf } from '../contract/profile.ts';
 
 /** One request's spans. */
 export interface RequestTrace {
+  /** Null where the trace is not kept. */
+  readonly traceId: string | null;
   /** An attempt leaves for a worker; returns the `traceparent` that tells the worker of its span. */
   dispatched(worker: string, ctx: RequestContext): string;
   /** The request has ended. */
@@ -78,6 +81,7 @@ export function tracingOn(tracer: Tracer, close: () => Promise<void> = async () 
 }
 
 class Spans implements RequestTrace {
+  readonly traceId: string | null;
   readonly #tracer: Tracer;
   readonly #server: Span;
   readonly #context: Context;
@@ -87,6 +91,8 @@ class Spans implements RequestTrace {
     this.#tracer = tracer;
     this.#server = server;
     this.#context = context;
+    const { traceId, traceFlags } = server.spanContext();
+    this.traceId = (traceFlags & TraceFlags.SAMPLED) === 0 ? null : traceId;
   }
 
   dispatched(worker: string, ctx: RequestContext): string {

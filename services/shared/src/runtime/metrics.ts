@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { ListenAddress } from './config.ts';
+import { type Exemplars, OPEN_METRICS_TYPE, openMetricsText } from './exemplars.ts';
 
 export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -23,6 +24,8 @@ export function createRegistry(service: string, version: string): Registry {
 export interface MetricsServerOptions {
   /** Whether the process can serve: `/readyz` answers 200 or 503. Always ready when absent. */
   ready?: () => boolean | Promise<boolean>;
+  /** Told to who asks for OpenMetrics. */
+  exemplars?: Exemplars | undefined;
 }
 
 export interface MetricsServer {
@@ -36,14 +39,15 @@ export interface MetricsServer {
 export async function startMetricsServer(
   listen: ListenAddress,
   registry: Registry,
-  { ready = () => true }: MetricsServerOptions = {},
+  { ready = () => true, exemplars }: MetricsServerOptions = {},
 ): Promise<MetricsServer> {
   const server = createServer(async (request, response) => {
     const path = (request.url ?? '/').split('?')[0];
     try {
       if (path === '/metrics') {
-        const text = await registry.metrics();
-        response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+        const isOpen = exemplars !== undefined && request.headers.accept?.includes('application/openmetrics-text');
+        const text = isOpen ? await openMetricsText(registry, exemplars) : await registry.metrics();
+        response.writeHead(200, { 'content-type': isOpen ? OPEN_METRICS_TYPE : registry.contentType }).end(text);
       } else if (path === '/healthz') {
         response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
       } else if (path === '/readyz') {
