@@ -153,6 +153,7 @@ export class ChunkSearch {
   }
 }
 
+/** Chunks first: without statistics (an embedded Postgres never gathers them) a planner begins with all files instead. */
 async function loadChunks(db: Executor, ids: readonly bigint[]): Promise<FoundChunk[]> {
   const { rows } = await sql<{
     id: bigint;
@@ -166,9 +167,12 @@ async function loadChunks(db: Executor, ids: readonly bigint[]): Promise<FoundCh
     text: string;
     tokens: number;
   }>`
+    WITH c AS MATERIALIZED (
+      SELECT id, store_id, file_id, seq, heading, place, text, tokens FROM retrieval.chunks
+      WHERE id = ANY(${ids.map(String)}::bigint[]))
     SELECT c.id, c.store_id, c.file_id, f.filename, f.attributes, c.seq, c.heading, c.place, c.text, c.tokens
-    FROM retrieval.chunks c JOIN retrieval.store_files f USING (store_id, file_id)
-    WHERE c.id = ANY(${ids.map(String)}::bigint[]) AND f.status = 'completed'`.execute(db);
+    FROM c JOIN retrieval.store_files f USING (store_id, file_id)
+    WHERE f.status = 'completed'`.execute(db);
   return rows.map((row) => ({
     id: row.id,
     storeId: row.store_id,

@@ -62,7 +62,14 @@ export class ChunkWriter {
   }
 
   /** Makes the file's chunks be found. False when it was taken away or cancelled meanwhile. */
-  complete(ref: IngestRef): Promise<boolean> {
+  async complete(ref: IngestRef): Promise<boolean> {
+    const completed = await this.#makeFound(ref);
+    // New words stand in a list that each search reads whole until somebody sorts them in; an embedded Postgres never does.
+    if (completed) await sql`SELECT gin_clean_pending_list('retrieval.chunks_words')`.execute(this.#db);
+    return completed;
+  }
+
+  #makeFound(ref: IngestRef): Promise<boolean> {
     return tx(this.#db, async (trx) => {
       const { rows } = await sql`${ready(ref)}`.execute(trx);
       if (!rows[0]) return false;
