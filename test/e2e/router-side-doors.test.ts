@@ -1,4 +1,6 @@
 /** What a worker serves is reached only through what is metered; what an operator opens has its price; a quote is free. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { type Devworker, startDevworker } from '@tollgate/devworker/app';
 import type { RunningRouter } from '@tollgate/router/app';
@@ -215,6 +217,48 @@ describe('an opened endpoint', () => {
       parseConfig({ TOLLGATE_PASS_THROUGH: routerShape.TOLLGATE_PASS_THROUGH }, { TOLLGATE_PASS_THROUGH: text }),
     ).toThrow();
   });
+});
+
+test('no worker hears who the client is: no credential, no cookie, no name, of a generation or of an opened call', async () => {
+  const heard: { path: string; headers: string }[] = [];
+  const answers: Record<string, object> = {
+    '/v1/models': { data: [{ id: MODEL, owned_by: 'vllm', max_model_len: 32_768 }] },
+    '/version': { version: '0.30.0' },
+    '/tokenize': { count: 1, max_model_len: 32_768, tokens: [1] },
+    '/v1/chat/completions': {
+      ...{ id: 'x', object: 'chat.completion', created: 1, model: MODEL },
+      choices: [{ index: 0, message: { role: 'assistant', content: 'hi' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 5, completion_tokens: 1, total_tokens: 6 },
+    },
+  };
+  const recorder = createServer((request, response) => {
+    if (request.method === 'POST') heard.push({ path: request.url!, headers: request.rawHeaders.join('\n') });
+    request.resume();
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(answers[request.url!] ?? {}));
+  });
+  await new Promise<void>((resolve) => recorder.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(recorder.address() as AddressInfo).port}`;
+  const to = await around.router([url], { TOLLGATE_PASS_THROUGH: JSON.stringify(OPENED) });
+  const names = [
+    'cookie',
+    'user-agent',
+    'x-request-id',
+    'x-session-id',
+    'x-tollgate-session',
+    'x-forwarded-for',
+    'referer',
+  ];
+  const headers = Object.fromEntries(names.map((name) => [name, 'canary=1']));
+  expect((await call(to, '/v1/chat/completions', hello(), { headers })).status).toBe(200);
+  expect((await call(to, '/v1/tokenize', { model: MODEL, prompt: 'x' }, { headers })).status).toBe(200);
+  expect(heard.map(({ path }) => path)).toEqual(['/v1/chat/completions', '/tokenize']);
+  for (const { headers: text } of heard) {
+    expect(text).not.toMatch(/canary|authorization|cookie|x-tollgate/i);
+    expect(text).not.toContain(key.text);
+  }
+  await to.stop();
+  recorder.close();
+  recorder.closeAllConnections();
 });
 
 describe('a quote', () => {
