@@ -19,10 +19,18 @@ const SETTINGS = ['shared_buffers=512MB', 'maintenance_work_mem=64MB'];
 
 const exec = promisify(execFile);
 
+/** Whether `startPgvector` works here without installing anything. */
+export function havePgvector(): boolean {
+  const own = findPostgres();
+  return (own !== null && hasVector(own.folder)) || existsSync(join(pgvectorFolder, 'ready'));
+}
+
+const hasVector = (bin: string): boolean => existsSync(join(shareOf(bin), 'extension', 'vector.control'));
+
 /** @throws {Error} with one line that says why there is none here. */
 export async function startPgvector(say: (text: string) => void): Promise<TestPostgres> {
   const own = findPostgres();
-  if (own !== null && existsSync(join(shareOf(own.folder), 'extension', 'vector.control'))) {
+  if (own !== null && hasVector(own.folder)) {
     return startPostgres({ program: own, settings: SETTINGS });
   }
   const installed = await install(say);

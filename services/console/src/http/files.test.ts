@@ -1,6 +1,7 @@
 /** `/v1/files` over HTTP, with a real folder and PGlite. */
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
-import { createServer, request as httpRequest, type Server } from 'node:http';
+import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -174,6 +175,27 @@ test('what is refused is not kept: too large, over the quota of the account, wro
   for (const status of [200, 413])
     expect((await upload('x'.repeat(MAX_BYTES - 5), undefined, who)).status).toBe(status === 200 ? 200 : 200);
   expect((await upload('x'.repeat(100), undefined, who)).status).toBe(413);
+});
+
+test('a gigabyte is refused before it is sent, and one of unknown length as soon as it is too much', async () => {
+  const before = kept();
+  const head =
+    '--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nassistants\r\n' +
+    '--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n\r\n';
+  for (const length of [{ 'content-length': 2 ** 30 }, { 'transfer-encoding': 'chunked' }]) {
+    const request = httpRequest(url, {
+      method: 'POST',
+      headers: { ...headersOf(alice), 'content-type': 'multipart/form-data; boundary=b', ...length },
+    });
+    request.on('error', () => {});
+    const answered = once(request, 'response') as Promise<[IncomingMessage]>;
+    // Never ended: whoever waits for all of it waits for ever.
+    request.write(head + 'x'.repeat(MAX_BYTES + 1));
+    const [response] = await answered;
+    expect(response.statusCode).toBe(413);
+    request.destroy();
+  }
+  await eventually('nothing is left', () => kept() === before);
 });
 
 test('an upload that is cut leaves nothing', async () => {
