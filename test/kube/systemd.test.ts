@@ -56,6 +56,15 @@ describe.each(Object.entries(shapes))('tollgate-%s.service', (name, shape) => {
   });
 });
 
+test("a router's heap is as in its image", () => {
+  const [start] = valuesOf('tollgate-router.service', 'ExecStart');
+  const image = readFileSync(join(root, 'infra/docker/router.Dockerfile'), 'utf8');
+  const command = JSON.parse(/^CMD (\[.*\])$/m.exec(image)![1]!) as string[];
+  const heap = (words: readonly string[]) => words.filter((word) => word.includes('-space-size='));
+  expect(heap(command)).toHaveLength(2);
+  expect(heap(start!.split(' '))).toEqual(heap(command));
+});
+
 test('a router gets the time that it takes: delay, grace, closing', () => {
   const unit = 'tollgate-router.service';
   const env = Object.fromEntries(valuesOf(unit, 'Environment').map((text) => text.split('=') as [string, string]));

@@ -35,6 +35,12 @@ export interface TollgateOptions {
   root?: string;
 }
 
+/** What node is started with in the router's image. */
+function imageFlags(root: string): string[] {
+  const [, command] = /^CMD (\[.*\])$/m.exec(readFileSync(join(root, 'infra/docker/router.Dockerfile'), 'utf8'))!;
+  return (JSON.parse(command!) as string[]).slice(1, -1);
+}
+
 /** Starts Redis, seeds it, starts one router. */
 export async function startTollgate({
   upstreamPorts,
@@ -52,7 +58,8 @@ export async function startTollgate({
   const logFile = join(folder, 'router.log');
   const [port, metricsPort] = [await freePort(), await freePort()];
   const conditions = fromSource ? ['--conditions=tollgate-source'] : [];
-  const child = await runServer(process.execPath, [...conditions, ...nodeArgs, join(root, main)], port, logFile, {
+  const flags = [...imageFlags(root), ...conditions, ...nodeArgs];
+  const child = await runServer(process.execPath, [...flags, join(root, main)], port, logFile, {
     TOLLGATE_ROUTER_LISTEN: `127.0.0.1:${port}`,
     TOLLGATE_ROUTER_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
     TOLLGATE_WORKERS: upstreamPorts.map((each) => `http://127.0.0.1:${each}`).join(','),
