@@ -58,7 +58,8 @@ export async function runReal(options: RealOptions): Promise<RealResult> {
   try {
     const local = await startLocal({ args: ['--speed', '1'] });
     const { key } = await local.json('keys', 'create', '--name', 'bench', '--credit-usd', '1000');
-    return await measure({ url: local.dev.routerUrl, key }, options);
+    // Ends in /v1, which the clients here add themselves.
+    return await measure({ url: local.dev.routerUrl.replace(/\/v1$/, ''), key }, options);
   } finally {
     await cleanUp();
   }
