@@ -8,8 +8,17 @@ const BOUNDS = [0.1, 1];
 function made() {
   const registry = new Registry();
   const registers = [registry];
-  const seconds = new Histogram({ name: 'a_seconds', help: 'How long.', labelNames: ['model'], buckets: BOUNDS, registers });
-  new Counter({ name: 'b_total', help: 'How "many"\\\n.', labelNames: ['name'], registers }).inc({ name: 'x"\\y\n' }, 3);
+  const seconds = new Histogram({
+    name: 'a_seconds',
+    help: 'How long.',
+    labelNames: ['model'],
+    buckets: BOUNDS,
+    registers,
+  });
+  new Counter({ name: 'b_total', help: 'How "many"\\\n.', labelNames: ['name'], registers }).inc(
+    { name: 'x"\\y\n' },
+    3,
+  );
   new Gauge({ name: 'c', help: 'C.', registers }).set(Number.POSITIVE_INFINITY);
   const exemplars = new Exemplars();
   for (const value of [0.05, 0.5, 7]) seconds.observe({ model: 'm' }, value);
