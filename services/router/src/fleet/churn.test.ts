@@ -40,7 +40,7 @@ test(
     await fleet.probeAll();
     const first = await series();
     expect(first.filter((line) => line.includes(`"${engines.url(0)}"`)).length).toBeGreaterThan(5);
-    const all = counts(200, 1_000);
+    const all = counts(60, 1_000);
     for (let from = WAVE; from < all; from += WAVE) {
       // What workers serve beside what is sold may have a new name each time.
       engines.models[1] = `adapter-${from}`;
