@@ -217,7 +217,7 @@ const BATCHES: readonly Operation[] = [
   {
     ...{ method: 'post', path: '/v1/batches/{batch_id}/cancel', name: 'batches.cancel', answer: 'batch' },
     summary: 'Start nothing more of it; what was answered stays',
-    errors: [...PASSED, 'not_found', 'conflict'],
+    errors: [...PASSED, 'not_found', 'conflict', 'idempotency_key_reused'],
   },
 ];
 
@@ -233,6 +233,7 @@ const ofStores = (
   errors: [
     ...PASSED,
     ...(rest.body ? [...WRITES, 'conflict' as const] : []),
+    ...(method === 'post' ? ['idempotency_key_reused' as const] : []),
     ...(path.includes('{') ? ['not_found' as const] : []),
   ],
 });
