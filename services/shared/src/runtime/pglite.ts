@@ -17,6 +17,9 @@ export interface PgliteServer {
   close(): Promise<void>;
 }
 
+/** Twice the default: an index of 100,000 vectors fits, and is not read from the folder again for each search. */
+const BUFFERS = 'shared_buffers=256MB';
+
 /**
  * Opens `dataDir` (in memory when absent, and then begun from `loadDataDir`, a dump of another) and serves it. Port 0
  * takes a free one. All connections share PGlite's one session: their statements queue, their transactions exclude each
@@ -32,7 +35,7 @@ export async function openPgliteServer(options: {
   const extensions = { vector };
   const db = await (dataDir === undefined
     ? PGlite.create({ extensions, ...(loadDataDir === undefined ? {} : { loadDataDir }) })
-    : PGlite.create(dataDir, { extensions }));
+    : PGlite.create(dataDir, { extensions, startParams: [...PGlite.defaultStartParams, '-c', BUFFERS] }));
   const server = createPgliteWireServer(db);
   try {
     const listening = once(server, 'listening');

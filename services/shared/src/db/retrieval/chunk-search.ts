@@ -35,7 +35,7 @@ export interface SearchScope {
 }
 
 /** Rows that one word search may touch: rare words first, so the ones left out are those that say least. */
-const MAX_POSTINGS = 2_000;
+const MAX_POSTINGS = 1_000;
 const MAX_TERMS = 16;
 /** The index finds neighbours before it knows of files and filters: some are asked for beyond what is wanted. */
 const OVERFETCH = 4;
