@@ -160,6 +160,7 @@ export const PAGES: readonly KnownPage[] = [
   ['/limits', 'Limits'],
   ['/reference', 'API reference'],
   ['/team', 'Team'],
+  ['/audit', 'Audit log'],
   ['/webhooks', 'Webhooks'],
   ['/security', 'Your account'],
 ];
@@ -178,6 +179,6 @@ export const OPEN_PAGES: readonly KnownPage[] = [
   ['/register', 'Make an account'],
   ['/forgot-password', 'Forgot your password?'],
   ['/reset-password#a-token', 'Choose a new password'],
-  ['/invite#a-token', 'You are invited'],
+  ['/invite#a-token', 'This invitation is over'],
   ['/status', /models|Status/],
 ];

@@ -60,6 +60,12 @@ export function peopleStory(given: () => StoryWorld): void {
       await page.reload();
       await page.getByRole('table', { name: 'Members' }).getByText(GUEST).waitFor();
       expect(await page.getByText('Open invitations').count()).toBe(0);
+      // Who did it stands in the organisation's audit log, for those whose role may read it.
+      await page.getByRole('main').getByRole('link', { name: 'Audit log' }).click();
+      const lines = page.getByRole('table', { name: 'Audit log, newest first' }).getByRole('row');
+      await lines.filter({ hasText: 'invitations.create' }).getByText('Grace Hopper').waitFor();
+      await guest.page.goto('/audit');
+      await guest.page.getByText('Your role may not read the audit log').waitFor();
     },
     STEP_LIMIT_MS,
   );

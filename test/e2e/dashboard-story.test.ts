@@ -27,6 +27,7 @@ import { auditPages, looksTaken } from './dashboard-walks.ts';
 import { STEP_LIMIT_MS, type StoryWorld, startStoryWorld } from './dashboard-world.ts';
 
 const EMAIL = 'ada@example.com';
+const LONG_NAME = 'Donaudampfschifffahrtsgesellschaft'.repeat(3).slice(0, 80);
 /** axe reads every element of every page; on a busy machine that is minutes. */
 const AUDIT_LIMIT_MS = 400_000;
 const given = hasBrowser ? describe : describe.skip;
@@ -251,11 +252,16 @@ given('every page', () => {
       const other = await visit(app.browser, app.url);
       const found = await auditPages(other.page, OPEN_PAGES);
       await signIn(other.page, EMAIL, PASSWORD);
-      const keyId = await other.page.evaluate<string>(
-        `fetch('/api/me').then((r) => r.json())
-          .then((me) => fetch('/api/keys?accountId=' + me.organisations[0].accountId)).then((r) => r.json())
-          .then(({ data }) => data[0].keyId)`,
+      const { accountId, keyId } = await other.page.evaluate<{ accountId: string; keyId: string }>(
+        `fetch('/api/me').then((r) => r.json()).then(({ organisations: [{ accountId }] }) =>
+          fetch('/api/keys?accountId=' + accountId).then((r) => r.json())
+            .then(({ data }) => ({ accountId, keyId: data.find(({ name }) => name === 'first').keyId })))`,
       );
+      // Names as people give them at worst: 80 letters, no space.
+      await app.operator('POST', '/api/keys', { accountId, name: LONG_NAME });
+      await app.operator('POST', `/api/accounts/${accountId}/projects`, { name: LONG_NAME });
+      await app.operator('PATCH', `/api/accounts/${accountId}/organisation`, { name: LONG_NAME });
+      await app.operator('POST', `/api/accounts/${accountId}/credits`, { usd: '1', reason: LONG_NAME });
       const further = [
         [`/keys/${keyId}`, 'first'],
         ['/nowhere', 'There is no such page'],

@@ -49,10 +49,11 @@ export function hostDocument(): object {
   const file = files.get(CONTRACT);
   if (file === undefined) throw new Error(problems.join('\n'));
   const all = operations(file);
+  const errors = errorAnswers();
   const paths: Record<string, Record<string, object>> = {};
   for (const operation of all) {
     paths[operation.path] ??= {};
-    paths[operation.path]![operation.method] = described(operation);
+    paths[operation.path]![operation.method] = described(operation, errors);
   }
   const told = Object.entries(answers).map(([name, schema]) => [schemaName(name), opened(jsonSchemaOf(schema))]);
   return {
@@ -71,6 +72,7 @@ export function hostDocument(): object {
     paths,
     components: {
       schemas: Object.fromEntries(told),
+      responses: errors.all,
       parameters: Object.fromEntries(
         Object.entries(HEADERS).map(([name, rest]) => [name, { name: HEADER_NAMES[name], in: 'header', ...rest }]),
       ),
@@ -87,10 +89,16 @@ export function hostDocument(): object {
   };
 }
 
-const tagOf = ({ name }: Operation) => name.slice(0, name.indexOf('.'));
 const isGeneration = ({ errors = [] }: Operation) => errors.includes('no_worker');
+/** Where an operation stands in a list: with what it is used for. */
+const PLACES: Readonly<Record<string, string>> = { quote: 'models', usage: 'key', requests: 'key' };
+function tagOf(operation: Operation): string {
+  if (isGeneration(operation)) return 'generations';
+  const subject = operation.name.slice(0, operation.name.indexOf('.'));
+  return PLACES[subject] ?? subject;
+}
 
-function described(operation: Operation): object {
+function described(operation: Operation, errors: ErrorAnswers): object {
   const { name, summary, description, body, bodyType = JSON_TYPE, open } = operation;
   const parameters = parametersOf(operation);
   return {
@@ -101,7 +109,7 @@ function described(operation: Operation): object {
     security: open ? [] : [{ key: [] }, { apiKey: [] }],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: { required: true, content: { [bodyType]: { schema: body } } } }),
-    responses: { 200: answerOf(operation), ...errorsOf(operation) },
+    responses: { 200: answerOf(operation), ...errors.of(operation) },
   };
 }
 
@@ -137,16 +145,37 @@ function answerOf({ answer, summary, streams }: Operation): object {
   return { description: summary, content: streams ? { ...content, ...stream } : content };
 }
 
-/** One answer per status, its codes named. */
-function errorsOf({ errors = [], open }: Operation): object {
-  const codes = new Set<ErrorCode>([...EVERY, ...(open ? [] : WITH_KEY), ...errors]);
-  const byStatus = Map.groupBy(codes, (code) => (ERRORS[code] as ErrorSpec).status);
-  return Object.fromEntries(
-    [...byStatus].map(([status, here]) => [
-      String(status),
-      { description: here.join(', '), content: { [JSON_TYPE]: { schema: reference('schemas', 'HostError') } } },
-    ]),
-  );
+interface ErrorAnswers {
+  /** By name, for the document's components. */
+  all: Record<string, object>;
+  /** One answer per status, its codes named. */
+  of(operation: Operation): object;
+}
+
+/** Operations that refuse with the same codes share an answer: `Error404`, `Error404b`, ... */
+function errorAnswers(): ErrorAnswers {
+  const names = new Map<string, string>();
+  const all: Record<string, object> = {};
+  const nameOf = (status: number, codes: readonly ErrorCode[]): string => {
+    const description = codes.toSorted().join(', ');
+    const known = names.get(description);
+    if (known !== undefined) return known;
+    const before = Object.keys(all).filter((name) => name.startsWith(`Error${status}`)).length;
+    const name = `Error${status}${before === 0 ? '' : String.fromCharCode('a'.charCodeAt(0) + before)}`;
+    names.set(description, name);
+    all[name] = { description, content: { [JSON_TYPE]: { schema: reference('schemas', 'HostError') } } };
+    return name;
+  };
+  return {
+    all,
+    of({ errors = [], open }) {
+      const codes = new Set<ErrorCode>([...EVERY, ...(open ? [] : WITH_KEY), ...errors]);
+      const byStatus = Map.groupBy(codes, (code) => (ERRORS[code] as ErrorSpec).status);
+      return Object.fromEntries(
+        [...byStatus].map(([status, here]) => [String(status), reference('responses', nameOf(status, here))]),
+      );
+    },
+  };
 }
 
 /** Answers may get further fields: clients must not refuse them. */

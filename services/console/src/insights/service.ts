@@ -22,6 +22,7 @@ import { tableAnswer } from '../http/export.ts';
 import type { Streamed } from '../http/route.ts';
 import { isoTime, pageRequest } from '../http/values.ts';
 import type { RequestService } from '../requests/service.ts';
+import { topKeys } from './top-keys.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -29,6 +30,8 @@ const HOURS_MOST = 31;
 const DAYS_MOST = 800;
 const GROUPS = 50;
 const TOP_KEYS = 5;
+/** Of so many, the largest first, the names are looked up: hourly keys of the console's own are among them. */
+const NAMED_KEYS = 500;
 const EXPORT_ROWS = 10_000;
 
 export interface InsightParts {
@@ -104,18 +107,14 @@ export class InsightService {
     const daysLeft = perDay === 0n ? null : Number((available * 1000n) / perDay) / 1000;
     const names = await keyNames(
       db,
-      spend.slice(0, TOP_KEYS).map(({ keyId }) => keyId),
+      spend.slice(0, NAMED_KEYS).map(({ keyId }) => keyId),
     );
     const emptyMs = daysLeft === null ? null : nowMs + daysLeft * DAY_MS;
     return {
       perDayNusd: String(perDay),
       daysLeft,
       emptyAt: emptyMs === null || emptyMs > 4_102_444_800_000 ? null : isoTime(emptyMs),
-      topKeys: spend.slice(0, TOP_KEYS).map(({ keyId, amountNusd }) => ({
-        keyId,
-        name: names.get(keyId) ?? keyId,
-        share: total === 0n ? 0 : Number((amountNusd * 10_000n) / total) / 10_000,
-      })),
+      topKeys: topKeys(spend, names, TOP_KEYS),
     };
   }
 

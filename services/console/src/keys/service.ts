@@ -31,6 +31,7 @@ import type { Actor } from '../auth/actor.ts';
 import { isoTime, isoTimeOrNull, nusdOrNull, type PageInput, pageRequest } from '../http/values.ts';
 import type { Projector } from '../projector/projector.ts';
 import { derivedBytes } from './key-text.ts';
+import { OWN_KEY_NAME } from './own-name.ts';
 
 /** How long the repeat of an idempotent call gets the first one's answer. */
 const REPEAT_MS = DAY_MS;
@@ -92,7 +93,7 @@ export class KeyService {
     { projectId, scopes }: { projectId: string | null; scopes: string[] },
   ): Promise<CreatedKey> {
     const userId = actor.userId ?? null;
-    const own = { name: 'Playground', tags: ['playground'], expiresAt, userId, projectId, scopes };
+    const own = { name: OWN_KEY_NAME, tags: ['playground'], expiresAt, userId, projectId, scopes };
     return this.#make(actor, { accountId: accountId as AccountId, ...own }, null);
   }
 

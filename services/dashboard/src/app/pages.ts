@@ -58,6 +58,10 @@ export const ORGANISATION_PAGES: readonly PageLink[] = [
     words: 'password two-factor totp sessions tokens theme',
   },
 ];
+/** Reached from other pages, and by the palette. */
+export const FURTHER_PAGES: readonly PageLink[] = [
+  { to: '/audit', title: 'Audit log of the organisation', icon: ScrollText, words: 'history changes who' },
+];
 export const ADMIN_PAGES: readonly PageLink[] = [
   { to: '/admin/fleet', title: 'Fleet', icon: ServerCog, words: 'workers gpu drain routers' },
   { to: '/admin/accounts', title: 'Accounts', icon: Users, words: 'customers freeze adjust search' },

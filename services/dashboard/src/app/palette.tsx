@@ -3,7 +3,7 @@ import { Dialog } from '@base-ui/react/dialog';
 import { useNavigate } from '@tanstack/react-router';
 import { Command } from 'cmdk';
 import { Keyboard, MoonStar, Plus, Wallet } from 'lucide-react';
-import { ADMIN_PAGES, MAIN_PAGES, ORGANISATION_PAGES, type PageLink, REFERENCE_PAGES } from './pages.ts';
+import { ADMIN_PAGES, FURTHER_PAGES, MAIN_PAGES, ORGANISATION_PAGES, type PageLink, REFERENCE_PAGES } from './pages.ts';
 import { useSession } from './session.tsx';
 import { flipTheme } from './theme.ts';
 
@@ -77,6 +77,7 @@ export default function Palette({ onClose, onHelp }: { onClose(): void; onHelp()
                 {pages(MAIN_PAGES)}
                 {pages(REFERENCE_PAGES)}
                 {pages(ORGANISATION_PAGES)}
+                {pages(FURTHER_PAGES)}
               </Command.Group>
               {me.user.operator ? (
                 <Command.Group heading="Operator" className={GROUP}>

@@ -166,6 +166,7 @@ const organisation = [
     component: lazyRouteComponent(() => import('../screens/reference/reference.tsx')),
   }),
   inside('/team', () => import('../screens/team/team.tsx')),
+  inside('/audit', () => import('../screens/audit/audit.tsx')),
   inside('/webhooks', () => import('../screens/webhooks/webhooks.tsx')),
   inside('/security', () => import('../screens/security/security.tsx')),
 ];

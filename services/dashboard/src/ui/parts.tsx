@@ -58,7 +58,7 @@ export function Card({ title, actions, children, className }: Partial<PageProps>
     <section className={`card ${className ?? ''}`}>
       {title ? (
         <header className="flex flex-wrap items-center justify-between gap-2 border-b border-line px-4 py-3">
-          <h2 className="font-semibold">{title}</h2>
+          <h2 className="min-w-0 font-semibold">{title}</h2>
           {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
         </header>
       ) : null}

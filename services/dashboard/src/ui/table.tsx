@@ -25,6 +25,8 @@ export interface TableProps<T> {
 }
 
 const FROM = { sm: 'hidden sm:table-cell', md: 'hidden md:table-cell', lg: 'hidden lg:table-cell' };
+/** The first column holds names that people gave, without a space in 80 letters at worst. */
+const LONG_NAMES = 'min-w-28 wrap-anywhere';
 const cellClass = <T,>(column: Column<T>) =>
   `${column.numeric ? 'num text-right whitespace-nowrap' : 'text-left'} ${column.from ? FROM[column.from] : ''}`;
 
@@ -56,8 +58,11 @@ export function Table<T>({ caption, columns, rows, rowKey, copyId, empty, scroll
               data-copy={copyId?.(row)}
               className="border-b border-line last:border-0 focus-within:bg-hover hover:bg-hover/60"
             >
-              {columns.map((column) => (
-                <td key={column.id} className={`px-2 py-2 align-middle sm:px-3 ${cellClass(column)}`}>
+              {columns.map((column, index) => (
+                <td
+                  key={column.id}
+                  className={`px-2 py-2 align-middle sm:px-3 ${index === 0 ? LONG_NAMES : ''} ${cellClass(column)}`}
+                >
                   {column.cell(row)}
                 </td>
               ))}

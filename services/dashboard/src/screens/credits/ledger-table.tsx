@@ -64,7 +64,7 @@ export function Ledger() {
             cell: (line) => (
               <>
                 {KIND_NAMES[line.kind]}
-                {line.reason ? <span className="block text-xs text-muted">{line.reason}</span> : null}
+                {line.reason ? <span className="block text-xs text-muted wrap-anywhere">{line.reason}</span> : null}
               </>
             ),
           },

@@ -1,8 +1,19 @@
 /** What usage and requests are both filtered by. */
 import { useQuery } from '@tanstack/react-query';
+import type { KeyView } from '@tollgate/shared/contracts/console/keys';
 import { keysQuery, modelsQuery } from '../../api/queries.ts';
 import { useSession } from '../../app/session.tsx';
+import { dateTime } from '../../lib/time.ts';
 import { FilterChip } from '../../ui/menu.tsx';
+
+/** Keys of the same name are told apart by when they were made. */
+function keyChoices(keys: readonly KeyView[]) {
+  const names = keys.map(({ name }) => name);
+  return keys.map(({ keyId, name, createdAt, revokedAt }) => {
+    const known = names.indexOf(name) === names.lastIndexOf(name) ? name : `${name}, ${dateTime(createdAt)}`;
+    return { value: keyId, label: revokedAt ? `${known} (revoked)` : known };
+  });
+}
 
 interface Selected {
   model?: string[] | undefined;
@@ -26,10 +37,7 @@ export function ModelAndKey({ selected, set }: { selected: Selected; set(change:
       />
       <FilterChip
         label="Key"
-        choices={(keys.data ?? []).map(({ keyId, name, revokedAt }) => ({
-          value: keyId,
-          label: revokedAt ? `${name} (revoked)` : name,
-        }))}
+        choices={keyChoices(keys.data ?? [])}
         selected={selected.keyId ?? []}
         onChange={(keyId) => set({ keyId: some(keyId) })}
       />

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { InvitationFace, SignedIn } from '@tollgate/shared/contracts/console/auth';
 import { useState } from 'react';
 import { post } from '../../api/client.ts';
+import { ApiError } from '../../api/error.ts';
 import { meQuery } from '../../api/queries.ts';
 import { Front } from '../../app/front.tsx';
 import { Button } from '../../ui/button.tsx';
@@ -30,6 +31,18 @@ export default function InvitePage() {
     retry: false,
     queryFn: () => post<InvitationFace>('/api/auth/invitations/look', { token: token || 'none' }),
   });
+  if (look.error instanceof ApiError && look.error.status === 404) {
+    return (
+      <Front
+        title="This invitation is over"
+        lead="It was accepted, withdrawn or has expired, or the link is not whole. Ask who invited you for another."
+      >
+        <Link to="/sign-in" className="link">
+          Sign in
+        </Link>
+      </Front>
+    );
+  }
   return (
     <Front title="You are invited">
       <Loaded query={look}>

@@ -6,7 +6,7 @@ import { get, patch, post } from '../../api/client.ts';
 import { account, listQuery } from '../../api/queries.ts';
 import { refreshMe, useSession } from '../../app/session.tsx';
 import { dateOnly, relative } from '../../lib/time.ts';
-import { Button } from '../../ui/button.tsx';
+import { Button, ButtonLink } from '../../ui/button.tsx';
 import { Confirm } from '../../ui/dialog.tsx';
 import { TextField } from '../../ui/field.tsx';
 import { Badge, Card, ErrorNote, Loaded, messageOf, PageBody } from '../../ui/parts.tsx';
@@ -21,7 +21,11 @@ export default function TeamPage() {
   const base = account(accountId);
   const members = useQuery(listQuery<MemberView>(`${base}/members`));
   return (
-    <PageBody title="Team" lead="Who works in this organisation, and what each may do.">
+    <PageBody
+      title="Team"
+      lead="Who works in this organisation, and what each may do."
+      actions={may('audit:read') ? <ButtonLink to="/audit">Audit log</ButtonLink> : null}
+    >
       <section className="flex flex-col gap-3" aria-labelledby="members">
         <header className="flex items-center justify-between gap-3">
           <h2 id="members" className="text-lg font-semibold">
