@@ -33,12 +33,18 @@ const HEADERS: Readonly<Record<string, { description: string; schema: Schema }>>
     description: '1: places in the line as comments from the beginning.',
     schema: text({ enum: ['0', '1'] }),
   },
+  Session: {
+    description:
+      'The conversation that the request belongs to: a hint of where to place it. Only 256 characters count.',
+    schema: text({ minLength: 1 }),
+  },
 };
 const HEADER_NAMES: Readonly<Record<keyof typeof HEADERS, string>> = {
   IdempotencyKey: 'Idempotency-Key',
   MaxQueue: 'x-tollgate-max-queue-ms',
   Priority: 'x-tollgate-priority',
   QueueUpdates: 'x-tollgate-queue-updates',
+  Session: 'x-tollgate-session',
 };
 
 const reference = (kind: string, name: string) => ({ $ref: `#/components/${kind}/${name}` });

@@ -63,8 +63,10 @@ describe('a choice', () => {
 });
 
 test('an open tail is the beginning of a character and nothing else', () => {
+  // The mark of a broken character is a character too: a text that has it says nothing here.
+  const texts = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 }).filter((text) => !text.includes('\uFFFD'));
   fc.assert(
-    fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 10 }), fc.nat(40), (text, cut) => {
+    fc.property(texts, fc.nat(40), (text, cut) => {
       const bytes = Buffer.from(text);
       const part = bytes.subarray(0, Math.min(cut, bytes.length));
       const whole = part.subarray(0, part.length - openTail(part));
