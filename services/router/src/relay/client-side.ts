@@ -65,13 +65,16 @@ class BothTaps implements AnswerTap {
   }
 }
 
+/** For `process.nextTick`: one function for all. */
+const sendHead = (client: ClientSide): void => client.sendHead();
+
 /** Streams whose chunks are framed here; see `startStream`. */
 const framed = new WeakSet<ServerResponse>();
 
 /**
- * Sends the head of a stream. Node writes a chunk of a chunked body as four pieces; framed here it is one, at half the
- * cost (measured: a stream is thousands of them). So once Node has announced chunks it is told to write bytes as they
- * come. A client of HTTP/1.0 gets no chunks and no frames.
+ * Makes the head of a stream, which leaves with its first bytes. Node writes a chunk of a chunked body as four pieces;
+ * framed here it is one, at half the cost (measured: a stream is thousands of them). So once Node has announced chunks it
+ * is told to write bytes as they come. A client of HTTP/1.0 gets no chunks and no frames.
  */
 function startStream(response: ServerResponse, status: number, headers: Record<string, string>): void {
   const tap = taps.get(response);
@@ -81,7 +84,6 @@ function startStream(response: ServerResponse, status: number, headers: Record<s
     if (response.destroyed) return;
   }
   response.writeHead(status, headers);
-  response.flushHeaders();
   if (response.chunkedEncoding !== true) return;
   response.chunkedEncoding = false;
   framed.add(response);
@@ -114,18 +116,25 @@ export function cutStream(response: ServerResponse, text: string): void {
   taps.get(response)?.bytes(text);
   if (response.destroyed) return;
   if (text !== '') response.write(framed.has(response) ? frame(text) : text, 'latin1');
+  // Its head may wait for bytes still.
+  else response.flushHeaders();
   if (response.socket === null) response.destroy();
   else response.socket.destroySoon();
 }
 
 export class ClientSide {
   private readonly response: ServerResponse;
+  /** Who keeps the answer, if anybody does: known before it begins. */
+  private readonly tap: AnswerTap | null;
   private readonly events: ClientSideEvents;
   /** How long a client may take for the last bytes. */
   private readonly patienceMs: number;
   private ended = false;
   /** Where chunks of a stream go once its head has left; null: to the response, which knows better. */
   private socket: Socket | null = null;
+  private hasBegun = false;
+  /** The head of a stream waits for its first bytes. */
+  private headWaits = false;
   private awaitsDrain = false;
   private readonly onClose = (): void => {
     if (this.kept) this.events.drained();
@@ -138,6 +147,7 @@ export class ClientSide {
 
   constructor(response: ServerResponse, patienceMs: number, events: ClientSideEvents) {
     this.response = response;
+    this.tap = taps.get(response) ?? null;
     this.patienceMs = patienceMs;
     this.events = events;
     response.on('close', this.onClose);
@@ -145,7 +155,8 @@ export class ClientSide {
   }
 
   get headersSent(): boolean {
-    return hasBegun(this.response);
+    this.hasBegun ||= hasBegun(this.response);
+    return this.hasBegun;
   }
 
   get isGone(): boolean {
@@ -154,7 +165,7 @@ export class ClientSide {
 
   /** The answer has a reader even when its client has left. */
   private get kept(): boolean {
-    return isHeld(this.response);
+    return this.tap?.holds === true;
   }
 
   /** Bytes that Node holds for the client. */
@@ -162,23 +173,43 @@ export class ClientSide {
     return this.response.writableLength;
   }
 
-  /** Begins a stream; its status leaves at once. */
+  /** Begins a stream. Its status leaves with what is written in the same turn, or without. */
   start(status: number, headers: Record<string, string>): void {
-    startStream(this.response, status, headers);
-    // A framed chunk is bytes for the connection: the response would only cork it, and uncork it in another turn.
-    if (framed.has(this.response)) this.socket = this.response.socket;
+    const { response } = this;
+    startStream(response, status, headers);
+    this.headWaits = true;
+    process.nextTick(sendHead, this);
+  }
+
+  /** No bytes came with it. */
+  sendHead(): void {
+    const { response } = this;
+    if (this.headWaits && !response.destroyed && !response.writableEnded) response.flushHeaders();
+    this.headWaits = false;
   }
 
   /** False = wait for `drained`. */
   write(text: string): boolean {
-    const { response, socket } = this;
-    taps.get(response)?.bytes(text);
-    if (response.destroyed) return true;
-    if (socket === null) return response.write(framed.has(response) ? frame(text) : text, 'latin1');
+    const { tap, socket } = this;
+    if (tap !== null) tap.bytes(text);
+    if (socket === null) return this.response.destroyed || this.writeFirst(text);
+    // A response is destroyed with its connection.
+    if (socket.destroyed) return true;
     if (socket.write(frame(text), 'latin1')) return true;
     if (!this.awaitsDrain) socket.once('drain', this.onDrain);
     this.awaitsDrain = true;
     return false;
+  }
+
+  /** Node puts the head before these bytes. */
+  private writeFirst(text: string): boolean {
+    const { response } = this;
+    this.headWaits = false;
+    const isFramed = framed.has(response);
+    const takesMore = response.write(isFramed ? frame(text) : text, 'latin1');
+    // A framed chunk is bytes for the connection: the response would only cork it, and uncork it in another turn.
+    if (isFramed) this.socket = response.socket;
+    return takesMore;
   }
 
   /** Ends the stream with these last bytes. */
@@ -199,7 +230,7 @@ export class ClientSide {
   answer(status: number, headers: Record<string, string>, text: string): void {
     this.ended = true;
     headers['content-length'] = String(text.length);
-    taps.get(this.response)?.whole(status, headers, text);
+    this.tap?.whole(status, headers, text);
     if (this.response.destroyed) return;
     this.response.writeHead(status, headers);
     this.response.end(text, 'latin1');

@@ -23,8 +23,8 @@ export class PatchRelay extends StreamRelay {
   }
 
   /** The chunks that a chat client would get are not for this one. */
-  protected override pass(_out: string): void {
-    super.pass(this.written());
+  protected override shown(_out: string): string {
+    return this.written();
   }
 
   /** A blank line is no operation, so silence stays silent there. */
@@ -35,7 +35,7 @@ export class PatchRelay extends StreamRelay {
   protected override handOver(): void {
     const { client, ctx } = this.parts;
     const whole = this.ops.end() && ctx.finishReason === 'stop';
-    const rest = this.written();
+    const rest = this.held + this.written();
     if (whole) client.end(this.form === 'sse' ? rest + DONE_EVENT : rest);
     else client.cut(rest);
   }

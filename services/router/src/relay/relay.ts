@@ -188,11 +188,15 @@ export abstract class Relay implements AnswerSink {
       handOver();
     } catch (error) {
       const detail = error instanceof Error ? error.message : 'settlement failed';
+      this.notBilled();
       this.resolveEnd({ kind: 'failed', failure: { reason: 'hold_lost', status: null, detail } });
       return;
     }
     this.resolveEnd({ kind: 'answered' });
   }
+
+  /** Nobody took the bill of a whole answer. */
+  protected notBilled(): void {}
 
   protected drop(): void {
     this.attempt?.abort();

@@ -24,6 +24,8 @@ export class StreamRelay extends Relay {
   private isEventStream = false;
   /** The first token of this attempt is here. */
   private hasStarted = false;
+  /** Words that leave with the end. */
+  protected held = '';
 
   constructor(parts: RelayParts, reader: AnswerReader) {
     super(parts);
@@ -47,17 +49,31 @@ export class StreamRelay extends Relay {
   }
 
   protected answerBytes(chunk: Buffer): void {
-    const out = this.reader.push(chunk);
+    const { reader } = this;
+    const out = this.shown(reader.push(chunk));
+    // Counts that are final are billed at once: the last words leave with what follows the bill, in one write.
+    if (reader.done && reader.fault === null && reader.counts.final) {
+      this.noteStart();
+      this.held = out;
+      this.parts.ctx.answerStarted ||= out !== '';
+      this.whole();
+      return;
+    }
     this.pass(out);
-    if (this.reader.fault !== null) this.fault(this.reader.fault);
-    else if (this.reader.done) this.whole();
+    if (reader.fault !== null) this.fault(reader.fault);
+    else if (reader.done) this.whole();
   }
 
   protected answerEnded(): void {
-    this.pass(this.reader.end());
+    this.pass(this.shown(this.reader.end()));
     if (this.reader.fault !== null) this.fault(this.reader.fault);
     else if (this.reader.done || this.reader.isWhole) this.whole();
     else this.connectionLost('cut', 'the stream ended early');
+  }
+
+  /** What a client gets of what the reader passes on. */
+  protected shown(out: string): string {
+    return out;
   }
 
   protected override connectionLost(reason: 'connect' | 'cut', detail: string): void {
@@ -103,8 +119,8 @@ export class StreamRelay extends Relay {
     return PING;
   }
 
-  protected pass(out: string): void {
-    if (this.reader.events > 0 && !this.hasStarted) this.firstToken();
+  private pass(out: string): void {
+    this.noteStart();
     if (out === '') return;
     this.head();
     this.parts.ctx.answerStarted = true;
@@ -125,7 +141,8 @@ export class StreamRelay extends Relay {
     client.start(200, headers());
   }
 
-  private firstToken(): void {
+  private noteStart(): void {
+    if (this.hasStarted || this.reader.events === 0) return;
     this.hasStarted = true;
     this.parts.ctx.firstTokenMs ??= this.lastBytesMs;
     this.parts.ticket.firstToken(this.reader.counts.completionTokens);
@@ -147,7 +164,13 @@ export class StreamRelay extends Relay {
 
   /** The bill is safe: the last bytes. */
   protected handOver(): void {
-    this.parts.client.end(this.reader.done ? this.reader.last : this.reader.last + this.reader.endMark);
+    const { reader, held } = this;
+    this.parts.client.end(held + (reader.done ? reader.last : reader.last + reader.endMark));
+  }
+
+  /** Nobody took the bill: what is told of that comes behind the words that there are. */
+  protected override notBilled(): void {
+    this.pass(this.held);
   }
 
   private fault(fault: StreamFault): void {

@@ -94,6 +94,17 @@ describe('an answer', () => {
   });
 });
 
+test('what one read brings is told once, in however many chunks it came', () => {
+  const told: string[] = [];
+  const parser = new AnswerParser({ head() {}, body: (bytes) => void told.push(bytes.toString('latin1')) });
+  const read = Buffer.from('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n4\r\nfg//');
+  // The buffer of reads is longer than what one brings.
+  parser.push(read, read.length - 2);
+  parser.push(Buffer.from('hi\r\n0\r\n\r\n'));
+  expect(told).toEqual(['abcdefg', 'hi']);
+  expect(parser.isDone).toBe(true);
+});
+
 test('however the bytes are cut, the same answer is read', () => {
   const body = fc.array(
     fc.string({ unit: fc.constantFrom('a', '\r', '\n', '0', ';', 'é'), minLength: 1, maxLength: 40 }),

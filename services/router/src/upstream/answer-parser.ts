@@ -6,7 +6,7 @@
 /** What is read, in its order. */
 export interface AnswerEvents {
   head(status: number, contentType: string): void;
-  /** Valid during the call only: the next read fills the same memory. */
+  /** What one read brought of the body. Valid during the call only: the next read fills the same memory. */
   body(bytes: Buffer): void;
 }
 
@@ -52,6 +52,9 @@ export class AnswerParser {
   private left = 0;
   private digits = 0;
   private lineBytes = 0;
+  /** Where the body that this read brought so far begins and ends. */
+  private bodyStart = 0;
+  private bodyEnd = 0;
 
   constructor(events: AnswerEvents) {
     this.events = events;
@@ -68,18 +71,33 @@ export class AnswerParser {
     return this.place === 'done';
   }
 
-  /** @throws {BrokenAnswer} */
-  push(bytes: Buffer): void {
+  /**
+   * Takes the first `count` bytes, which may be moved: what several chunks brought is told at once, since whoever passes it
+   * on pays for each time.
+   * @throws {BrokenAnswer}
+   */
+  push(bytes: Buffer, count = bytes.length): void {
+    this.bodyStart = 0;
+    this.bodyEnd = 0;
+    try {
+      this.take(bytes, count);
+    } finally {
+      // What was whole before the break is told too.
+      if (this.bodyEnd > this.bodyStart) this.events.body(bytes.subarray(this.bodyStart, this.bodyEnd));
+    }
+  }
+
+  private take(bytes: Buffer, count: number): void {
     let at = 0;
-    while (at < bytes.length) {
+    while (at < count) {
       switch (this.place) {
         case 'head':
-          at = this.takeHead(bytes, at);
+          at = this.takeHead(bytes, at, count);
           break;
         case 'chunk':
         case 'sized':
         case 'endless':
-          at = this.takeBody(bytes, at);
+          at = this.takeBody(bytes, at, count);
           break;
         case 'done':
           // Whatever it is, it was not asked for.
@@ -98,15 +116,15 @@ export class AnswerParser {
     return this.place === 'done';
   }
 
-  private takeHead(bytes: Buffer, from: number): number {
+  private takeHead(bytes: Buffer, from: number, count: number): number {
     const before = this.head.length;
-    const room = bytes.toString('latin1', from, from + MAX_HEAD_BYTES - before);
+    const room = bytes.toString('latin1', from, Math.min(count, from + MAX_HEAD_BYTES - before));
     const text = before === 0 ? room : this.head + room;
     const end = text.indexOf('\r\n\r\n', Math.max(0, before - 3));
     if (end === -1) {
       if (text.length >= MAX_HEAD_BYTES) throw new BrokenAnswer('the head is too long');
       this.head = text;
-      return bytes.length;
+      return count;
     }
     this.head = '';
     this.readHead(text.slice(0, end));
@@ -141,17 +159,17 @@ export class AnswerParser {
     this.lineBytes = 0;
   }
 
-  private takeBody(bytes: Buffer, from: number): number {
-    const here = bytes.length - from;
-    if (this.place === 'endless') this.events.body(bytes.subarray(from));
-    else {
-      const end = from + Math.min(here, this.left);
+  private takeBody(bytes: Buffer, from: number, count: number): number {
+    let end = count;
+    if (this.place !== 'endless') {
+      end = Math.min(count, from + this.left);
       this.left -= end - from;
       if (this.left === 0) this.place = this.place === 'sized' ? 'done' : 'chunk_cr';
-      this.events.body(bytes.subarray(from, end));
-      return end;
     }
-    return bytes.length;
+    if (this.bodyEnd === 0) this.bodyStart = from;
+    else bytes.copyWithin(this.bodyEnd, from, end);
+    this.bodyEnd = (this.bodyEnd === 0 ? from : this.bodyEnd) + end - from;
+    return end;
   }
 
   /** One byte between the bytes of chunks. */

@@ -109,7 +109,7 @@ export class WorkerConnection {
       head: (status, type) => this.sending?.head(status, type),
       body: (bytes) => this.sending?.body(bytes),
     });
-    const callback = (count: number) => this.read(readBuffer.subarray(0, count));
+    const callback = (count: number) => this.read(count);
     const onread = { buffer: readBuffer, callback };
     this.socket = connect({
       host,
@@ -171,7 +171,7 @@ export class WorkerConnection {
   }
 
   /** True: go on reading. */
-  private read(bytes: Buffer): boolean {
+  private read(count: number): boolean {
     if (this.sending === null) {
       // Said without being asked.
       this.keeper.gone(this);
@@ -179,7 +179,7 @@ export class WorkerConnection {
       return false;
     }
     try {
-      this.parser.push(bytes);
+      this.parser.push(readBuffer, count);
     } catch (error) {
       this.fail(error as Error);
       return false;
@@ -205,7 +205,7 @@ export class WorkerConnection {
   private finish(sending: Sending | null): void {
     this.sending = null;
     // A worker that has answered before it was asked to the end speaks another protocol.
-    if (!this.parser.keeps || this.socket.writableLength > 0) this.cut();
+    if (!this.parser.keeps || this.socket.writableLength > 0 || this.socket.destroyed) this.cut();
     else {
       if (sending?.paused) this.socket.resume();
       this.keeper.free(this);

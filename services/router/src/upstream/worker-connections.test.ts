@@ -16,11 +16,14 @@ class Sink implements AnswerSink {
   head: [number, string] | null = null;
   text = '';
   end: 'ended' | Error | null = null;
+  /** Called at the first bytes. */
+  atFirst: (attempt: Attempt) => void = () => {};
 
   started(_attempt: Attempt, status: number, type: string): void {
     this.head = [status, type];
   }
-  bytes(_attempt: Attempt, chunk: Buffer): void {
+  bytes(attempt: Attempt, chunk: Buffer): void {
+    if (this.text === '') this.atFirst(attempt);
     this.text += chunk.toString('latin1');
   }
   ended(): void {
@@ -165,8 +168,8 @@ describe('a generation', () => {
     const chunk = 'x'.repeat(65_536);
     answer = (socket) => socket.write(`${OK}content-length: ${chunk.length * 200}\r\n\r\n${chunk.repeat(200)}`);
     const { sink, attempt } = send();
+    sink.atFirst = (its) => its.pause();
     await eventually('its first bytes', () => sink.text !== '');
-    attempt.pause();
     await new Promise((resolve) => setTimeout(resolve, 50));
     const got = sink.text.length;
     await new Promise((resolve) => setTimeout(resolve, 50));
