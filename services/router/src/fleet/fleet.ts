@@ -9,6 +9,7 @@ import type { Random } from '@tollgate/shared/runtime/random';
 import type { FoundWorker } from '../discovery/source.ts';
 import { learnCapacity } from '../queue/capacity.ts';
 import { OUTPUT_TOKEN_WORK } from '../queue/fair-queue.ts';
+import { OVER_SHARE_ROOM, ROOM } from '../queue/headroom.ts';
 import type { Claim } from '../queue/idle-room.ts';
 import type { CandidateScore } from '../route-explain.ts';
 import { prefillMs, stepMs } from '../routing/estimates.ts';
@@ -65,9 +66,6 @@ export type Offer = { kind: 'taken'; ticket: Ticket } | { kind: 'held' } | { kin
 const HELD: Offer = { kind: 'held' };
 const FULL: Offer = { kind: 'full' };
 const NONE: Offer = { kind: 'none' };
-
-/** Uncomputed prompts before a worker, beyond which it gets no more: they are as well off here, and may be reordered. */
-const FULL_PREFILL_MS = 2_000;
 
 /** Probes that may fail in a row before a ready worker is taken out. */
 const MISSES_TO_GONE = 3;
@@ -270,9 +268,16 @@ export class Fleet {
 
   /**
    * Chooses a worker and books the request there. `excluded` have failed it already. Where the one that suits it best is
-   * full and `mayHold`, another is taken only if that is cheaper than to wait. Batch is never held.
+   * full and `mayHold`, another is taken only if that is cheaper than to wait. Batch is never held. One whose account
+   * `isOverShare` gets no room that is kept for others.
    */
-  offer(request: Placed, excluded: readonly string[], mayHold: boolean, claim: Claim = 'interactive'): Offer {
+  offer(
+    request: Placed,
+    excluded: readonly string[],
+    mayHold: boolean,
+    claim: Claim = 'interactive',
+    isOverShare = false,
+  ): Offer {
     const available: Worker[] = [];
     let pool = 0;
     for (const worker of this.workers.values()) {
@@ -283,9 +288,10 @@ export class Fleet {
     if (available.length === 0) return NONE;
     const candidates = withoutOutliers(available, pool, this.clock.monotonicMs());
     // With one worker the prompt was not hashed: what of it is cached there is not known.
-    const prefillMs = pool > 1 ? FULL_PREFILL_MS : null;
+    const isHashed = pool > 1;
+    const room = isOverShare ? OVER_SHARE_ROOM : ROOM;
     const hasRoom = (worker: Worker) => claim !== 'batch' || worker.hasIdleRoom(request.promptTokens);
-    const open = candidates.filter((worker) => !worker.isFull(prefillMs) && hasRoom(worker));
+    const open = candidates.filter((worker) => !worker.isFull(room, isHashed) && hasRoom(worker));
     if (open.length === 0) return FULL;
     const chosen = this.choose(request, candidates, open, mayHold && claim !== 'batch');
     if (chosen === null) return HELD;
@@ -293,7 +299,7 @@ export class Fleet {
     return { kind: 'taken', ticket: chosen.begin(this.picker.dispatch(sent, chosen.book), claim, request) };
   }
 
-  /** One of `open`; null: a full one of `candidates` is worth waiting for. */
+  /** One of `open`; null: a full one of `candidates` that holds more of the prompt is worth waiting for. */
   private choose(
     request: Placed,
     candidates: readonly Worker[],
@@ -302,10 +308,14 @@ export class Fleet {
   ): Worker | null {
     const best = this.picked(request, open);
     if (open.length === candidates.length || !mayHold) return best;
-    const preferred = this.picked(request, candidates);
-    if (preferred === best || open.includes(preferred)) return preferred;
-    const spillMs = this.picker.costMs(request, best.book);
-    const holdMs = this.picker.costMs(request, preferred.book);
+    const hits = this.picker.hitsByIndex(request);
+    const most = hits[best.book.index]!;
+    const holders = candidates.filter((worker) => hits[worker.book.index]! > most && !open.includes(worker));
+    if (holders.length === 0) return best;
+    const preferred = this.picked(request, holders);
+    const books = candidates.map(({ book }) => book);
+    const spillMs = this.picker.costMs(request, best.book, books);
+    const holdMs = this.picker.costMs(request, preferred.book, books);
     return spillMs === null || holdMs === null || spillMs <= holdMs + preferred.gapMs ? best : null;
   }
 
@@ -322,13 +332,16 @@ export class Fleet {
   explain(request: Placed): CandidateScore[] {
     const nowMs = this.clock.monotonicMs();
     const scores: CandidateScore[] = [];
-    for (const worker of this.workers.values()) {
-      if (!worker.isOpen || !worker.serves(request.model, request.need)) continue;
+    const serving = [...this.workers.values()].filter(
+      (worker) => worker.isOpen && worker.serves(request.model, request.need),
+    );
+    const books = serving.map(({ book }) => book);
+    for (const worker of serving) {
       const { book } = worker;
       scores.push({
         worker: worker.url,
-        costMs: this.picker.costMs(request, book),
-        terms: this.picker.costTerms(request, book),
+        costMs: this.picker.costMs(request, book, books),
+        terms: this.picker.costTerms(request, book, books),
         running: book.running,
         pendingPrefillMs: book.pendingPrefillMs,
         hitTokens: Math.round(this.picker.hitTokens(request, book)),

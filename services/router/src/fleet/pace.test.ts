@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { H100_FP8, stepMs } from '../routing/estimates.ts';
 import { Pace, RequestPace, tempos } from './pace.ts';
 
-const worker = { estimate: H100_FP8, decoding: 1, heldTokens: 0, pendingPrefillMs: 0 };
+const worker = { estimate: H100_FP8, decoding: 1, heldTokens: 0, pendingPrefillMs: 0, prefilledMs: 0 };
 const STEP_MS = stepMs(H100_FP8, 1, 0);
 
 /** A worker that was seen for `expectedMs`, so many times slower than expected. */
@@ -55,6 +55,19 @@ describe('the pace of a request', () => {
     // 20 tokens at ten times their time.
     request.progress(21, 100 + 200 * STEP_MS);
     expect(pace.read(100 + 200 * STEP_MS).ratio).toBeCloseTo(10, 5);
+  });
+
+  test('is not slow for the prompts that are computed between its tokens', () => {
+    const pace = new Pace();
+    const busy = { ...worker };
+    const request = new RequestPace(pace, busy, 0);
+    request.firstToken(1, 100);
+    busy.prefilledMs += 2_000;
+    request.progress(101, 100 + 100 * STEP_MS + 2_000);
+    expect(pace.read(0).ratio).toBeCloseTo(1, 5);
+    // Once: the next tokens come at their own pace.
+    request.progress(201, 100 + 300 * STEP_MS + 2_000);
+    expect(pace.read(0).ratio).toBeGreaterThan(1.2);
   });
 
   test('counts each token once, from its progress to its end', () => {

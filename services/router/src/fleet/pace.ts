@@ -67,6 +67,8 @@ export interface PacedLoad {
   readonly decoding: number;
   readonly heldTokens: number;
   readonly pendingPrefillMs: number;
+  /** Prefill done there so far, ms: what comes on top of the decode steps, and is no slowness. */
+  readonly prefilledMs: number;
 }
 
 /** Fewer tokens tell of chance, more often would cost more than it tells. */
@@ -81,6 +83,7 @@ export class RequestPace {
   private readonly expectedFirstMs: number;
   private markMs: number | null = null;
   private markTokens = 0;
+  private markPrefilledMs = 0;
 
   /** It has just been booked there. */
   constructor(pace: Pace, worker: PacedLoad, nowMs: number) {
@@ -116,13 +119,15 @@ export class RequestPace {
   private noteSince(sinceMs: number, tokens: number, nowMs: number): void {
     const more = tokens - this.markTokens;
     if (more < LEAST_TOKENS) return;
-    this.pace.note(nowMs - sinceMs, more * this.stepMs(0), nowMs);
+    const prefilledMs = this.worker.prefilledMs - this.markPrefilledMs;
+    this.pace.note(nowMs - sinceMs, more * this.stepMs(0) + prefilledMs, nowMs);
     this.mark(tokens, nowMs);
   }
 
   private mark(tokens: number, nowMs: number): void {
     this.markMs = nowMs;
     this.markTokens = tokens;
+    this.markPrefilledMs = this.worker.prefilledMs;
   }
 
   private stepMs(more: number): number {

@@ -1,6 +1,7 @@
 /** One worker as this router knows it: life cycle, breaker, and counters of what was sent there and has not ended. */
 import type { Engine, WorkerCounters, WorkerSnapshot, WorkerState } from '@tollgate/shared/domain/worker';
 import { type Capacity, isFull, UNKNOWN_CAPACITY } from '../queue/capacity.ts';
+import { isLaden, type Room } from '../queue/headroom.ts';
 import { type Claim, hasIdleRoom } from '../queue/idle-room.ts';
 import type { WorkerBook } from '../routing/fleet-book.ts';
 import { Conduct } from '../routing/outliers.ts';
@@ -125,12 +126,13 @@ export class Worker {
     return this.state === 'ready' && !this.breakerOpen;
   }
 
-  /** Whether one more request would wait inside it. `prefillMs`: uncomputed prompts beyond which it would; null = never. */
-  isFull(prefillMs: number | null): boolean {
+  /** Whether it has no such room for one more request. `isHashed`: what prompts share, and so what they take, is known. */
+  isFull(room: Room, isHashed: boolean): boolean {
     const { book, maxConcurrency } = this;
-    if (maxConcurrency !== null && this.running >= maxConcurrency) return true;
-    if (isFull(this.capacity, book.running)) return true;
-    return prefillMs !== null && book.running > 0 && book.pendingPrefillMs >= prefillMs;
+    const { requestShare } = room;
+    if (maxConcurrency !== null && this.running > 0 && this.running >= maxConcurrency * requestShare) return true;
+    if (isFull(this.capacity, book.running, requestShare)) return true;
+    return isHashed && isLaden(book, room);
   }
 
   /** Whether a batch request with a prompt of so many tokens may start here without an interactive one noticing. */

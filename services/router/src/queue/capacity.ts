@@ -9,9 +9,16 @@ export interface Capacity {
   foreign: number;
   /** `foreign` of the poll before: one odd poll does not count. */
   foreignBefore: number;
+  /** What the poll before would have made the limit; null: it saw nothing wait. One crowded poll is a burst. */
+  crowded: number | null;
 }
 
-export const UNKNOWN_CAPACITY: Capacity = { limit: Number.POSITIVE_INFINITY, foreign: 0, foreignBefore: 0 };
+export const UNKNOWN_CAPACITY: Capacity = {
+  limit: Number.POSITIVE_INFINITY,
+  foreign: 0,
+  foreignBefore: 0,
+  crowded: null,
+};
 
 /** What the engine reported; null where it did not. */
 export interface Poll {
@@ -32,12 +39,13 @@ export function learnCapacity(before: Capacity, { running, waiting }: Poll, book
   const foreign = Math.max(0, running + waiting - booked);
   const tolerated = Math.max(TOLERATED_WAITING, Math.ceil(running * TOLERATED_SHARE));
   let { limit } = before;
-  if (waiting > tolerated) limit = Math.max(1, Math.min(limit, running + tolerated));
+  const crowded = waiting > tolerated ? Math.max(1, running + tolerated) : null;
+  if (crowded !== null && before.crowded !== null) limit = Math.min(limit, Math.max(crowded, before.crowded));
   else if (waiting === 0 && booked + foreign >= limit * NEARLY_FULL) limit += Math.max(1, Math.ceil(limit * GROWTH));
-  return { limit, foreign, foreignBefore: before.foreign };
+  return { limit, foreign, foreignBefore: before.foreign, crowded };
 }
 
-/** Whether one more would wait there. An idle worker always takes one. */
-export function isFull({ limit, foreign, foreignBefore }: Capacity, booked: number): boolean {
-  return booked > 0 && booked + Math.min(foreign, foreignBefore) >= limit;
+/** Whether one more would wait there, or go beyond `share` of what it takes. An idle worker always takes one. */
+export function isFull({ limit, foreign, foreignBefore }: Capacity, booked: number, share = 1): boolean {
+  return booked > 0 && booked + Math.min(foreign, foreignBefore) >= limit * share;
 }

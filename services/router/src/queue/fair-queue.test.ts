@@ -86,6 +86,26 @@ describe('a fair queue', () => {
     ).toBeGreaterThanOrEqual(1);
   });
 
+  test('an account that asks for little may be behind by its credit, and no more', () => {
+    const queue = new FairQueue<Item>(PATIENCE_MS, 40);
+    for (let i = 0; i < 50; i++) queue.charge(item('busy'));
+    expect([queue.standing('busy'), queue.standing('away')]).toEqual(['over', 'under']);
+    for (let i = 0; i < 12; i++) {
+      queue.push(item('busy'));
+      queue.push(item('away'));
+    }
+    const order = drain(queue).map(({ account }) => account);
+    // Four turns' credit and the turn that both stand at, then one each.
+    expect(order.slice(0, 5)).toEqual(Array.from({ length: 5 }, () => 'away'));
+    expect(order.slice(0, 12).filter((account) => account === 'busy').length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('of two that ask for all there is, neither stands under its share', () => {
+    const queue = new FairQueue<Item>(PATIENCE_MS, 40);
+    for (let i = 0; i < 20; i++) for (const account of ['a', 'b']) queue.charge(item(account));
+    for (const account of ['a', 'b']) expect(queue.standing(account)).not.toBe('under');
+  });
+
   test('a correction moves an account back or forth', () => {
     const queue = new FairQueue<Item>(PATIENCE_MS);
     for (const account of ['a', 'b']) queue.push(item(account));
@@ -162,13 +182,18 @@ describe('a fair queue', () => {
     );
   });
 
-  test('while two accounts wait, what they are given differs by at most one request of each, by weight', () => {
+  test('while two accounts wait, what they are given differs by at most one request of each and the credit, by weight', () => {
     const work = fc.integer({ min: 1, max: 1_000 });
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), work), { minLength: 10, maxLength: 120 }),
-        (many) => {
-          const queue = new FairQueue<Item>(PATIENCE_MS);
+        fc.constantFrom(0, 500, 5_000),
+        fc.nat(20_000),
+        (many, credit, before) => {
+          const queue = new FairQueue<Item>(PATIENCE_MS, credit);
+          // One of them has had much already.
+          queue.charge(item('a', { work: before }));
+          queue.charge(item('a', { work: 1 }));
           const left: Record<string, number> = { a: 0, b: 0, c: 0 };
           for (const [account, amount] of many) {
             left[account]!++;
@@ -183,7 +208,8 @@ describe('a fair queue', () => {
             left[entry.account]!--;
             for (const x of waiting) {
               for (const y of waiting) {
-                expect(given[x]! - given[y]!).toBeLessThanOrEqual(most[x]! + most[y]! + 1e-6);
+                const bound = most[x]! + most[y]! + credit + (y === 'a' ? 1 : 0);
+                expect(given[x]! - given[y]!).toBeLessThanOrEqual(bound + 1e-6);
               }
             }
             // Bounds hold for accounts that wait: one that has nothing left is not owed anything.
@@ -198,7 +224,7 @@ describe('a fair queue', () => {
   test('nobody starves: however many others come, a request is served within its turn', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 20, maxLength: 60 }), (works) => {
-        const queue = new FairQueue<Item>(PATIENCE_MS);
+        const queue = new FairQueue<Item>(PATIENCE_MS, 100);
         const patient = item('patient', { work: 50 });
         queue.push(item('hog', { work: works[0]! }));
         queue.push(patient);
@@ -215,7 +241,7 @@ describe('a fair queue', () => {
           servedWork += served[0]!.work;
         }
         expect(queue.sizeOf('patient')).toBe(0);
-        expect(servedWork).toBeLessThanOrEqual(100 + 50);
+        expect(servedWork).toBeLessThanOrEqual(100 + 50 + 100);
         expect(turns).toBeLessThan(works.length);
       }),
       { seed: testSeed(), numRuns: 200 },

@@ -3,8 +3,9 @@
  *
  * Every account has a deficit counter in units of work divided by its plan's weight (start-time fair queueing, the fine
  * limit of deficit round-robin): the account that has been given least comes first, so that over any time in which two
- * accounts wait, what they are given differs by at most one request of each. An account that comes back starts level
- * with the others: it has neither credit for the time it was away nor debt. What is sent without waiting counts too.
+ * accounts wait, what they are given differs by at most one request of each and the credit. An account that comes back
+ * has no debt, and of the time that it was away no more than that credit: a long prompt of one that asks for little does
+ * not put it behind one that asks for everything. What is sent without waiting counts too.
  *
  * Lanes before accounts: an answer that lost its worker in the middle, then interactive, then batch. A request that
  * has waited for `batchPatienceMs` moves up to interactive, so that no lane starves.
@@ -51,13 +52,16 @@ interface Cursor<T> {
 export class FairQueue<T extends Waiting> {
   private readonly flows = new Map<string, Flow<T>>();
   private readonly batchPatienceMs: number;
-  /** Where the request that was served last started. */
+  private readonly credit: number;
+  /** Where the request that was served started furthest. */
   private virtual = 0;
   private count = 0;
   private batchCount = 0;
 
-  constructor(batchPatienceMs: number) {
+  /** `credit`: work for a weight of 1 that an account may be behind the others and still catch up. */
+  constructor(batchPatienceMs: number, credit = 0) {
     this.batchPatienceMs = batchPatienceMs;
+    this.credit = credit;
   }
 
   get size(): number {
@@ -66,6 +70,13 @@ export class FairQueue<T extends Waiting> {
 
   sizeOf(account: string): number {
     return this.flows.get(account)?.waiting ?? 0;
+  }
+
+  /** How the account stands: `under` its share has half of its credit left, or more; `over` it has none. */
+  standing(account: string): 'under' | 'level' | 'over' {
+    const finish = this.flows.get(account)?.finish ?? Number.NEGATIVE_INFINITY;
+    if (finish <= this.virtual - this.credit / 2) return 'under';
+    return finish <= this.virtual ? 'level' : 'over';
   }
 
   /** Entries of the lanes before batch, over all accounts and of one. Batch waits apart: it takes nobody's place. */
@@ -105,9 +116,9 @@ export class FairQueue<T extends Waiting> {
   /** Counts work that was served, waited for or not. */
   charge({ account, weight, work }: Pick<T, 'account' | 'weight' | 'work'>): void {
     const flow = this.flow(account);
-    const start = Math.max(this.virtual, flow.finish);
+    const start = this.startOf(flow);
     flow.finish = start + work / Math.max(LEAST_WEIGHT, weight);
-    this.virtual = start;
+    this.virtual = Math.max(this.virtual, start);
     if (this.flows.size > MAX_IDLE_FLOWS + this.count) this.forgetIdle();
   }
 
@@ -168,7 +179,7 @@ export class FairQueue<T extends Waiting> {
     for (const flow of this.flows.values()) {
       if (flow.waiting === 0) continue;
       const entries = this.laneOf(flow, rank, nowMs);
-      if (entries.length > 0) cursors.push({ flow, entries, at: 0, start: Math.max(this.virtual, flow.finish) });
+      if (entries.length > 0) cursors.push({ flow, entries, at: 0, start: this.startOf(flow) });
     }
     while (cursors.length > 0) {
       let least = 0;
@@ -196,6 +207,10 @@ export class FairQueue<T extends Waiting> {
       : [...flow.lanes[1], ...late].sort((a, b) => turnMs(a) - turnMs(b));
   }
 
+  private startOf({ finish }: Flow<T>): number {
+    return Math.max(this.virtual - this.credit, finish);
+  }
+
   private flow(account: string): Flow<T> {
     let flow = this.flows.get(account);
     if (flow === undefined) {
@@ -208,7 +223,7 @@ export class FairQueue<T extends Waiting> {
   /** Accounts that wait for nothing and owe nothing are as good as unknown. */
   private forgetIdle(): void {
     for (const [account, flow] of this.flows) {
-      if (flow.waiting === 0 && flow.finish <= this.virtual) this.flows.delete(account);
+      if (flow.waiting === 0 && flow.finish <= this.virtual - this.credit) this.flows.delete(account);
     }
     // Still too many: those that were charged long ago go, and start level when they come back.
     for (const [account, flow] of this.flows) {

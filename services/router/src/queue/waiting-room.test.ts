@@ -19,6 +19,8 @@ class Places {
   isIdle = true;
   heldIds = new Set<string>();
   readonly given: string[] = [];
+  /** Of what is free, so many places are kept from who is over its share. */
+  kept = 0;
   /** By the letters of the request's id. */
   readonly colds = new Map<string, number>();
 
@@ -26,9 +28,9 @@ class Places {
     this.free = free;
   }
 
-  offer(request: Placed, _excluded: readonly string[], mayHold: boolean, claim: Claim): Offer {
+  offer(request: Placed, _excluded: readonly string[], mayHold: boolean, claim: Claim, isOverShare: boolean): Offer {
     if (!this.isThere) return { kind: 'none' };
-    if (this.free === 0 || (claim === 'batch' && !this.isIdle)) return { kind: 'full' };
+    if (this.free <= (isOverShare ? this.kept : 0) || (claim === 'batch' && !this.isIdle)) return { kind: 'full' };
     if (mayHold && this.heldIds.has(request.id)) return { kind: 'held' };
     this.free--;
     this.given.push(request.id);
@@ -175,6 +177,49 @@ describe('the waiting room', () => {
     await clock.advance(5_000);
     room.check(clock.monotonicMs());
     expect((await seat.ticket).worker).toBe('a0');
+  });
+
+  test('it is held from its turn on, however long the line before it took', async () => {
+    open(0);
+    const held = seeker('a');
+    places.heldIds.add(held.request.id);
+    const seat = wait(room.seat(held));
+    await clock.advance(20_000);
+    await free();
+    room.check(clock.monotonicMs());
+    expect(places.given).toEqual([]);
+    await clock.advance(4_999);
+    room.check(clock.monotonicMs());
+    expect(room.size).toBe(1);
+    await clock.advance(1);
+    room.check(clock.monotonicMs());
+    expect((await seat.ticket).worker).toBe('a0');
+  });
+
+  test('room is kept for accounts that use less than their share while they come, and for nobody else', async () => {
+    const work = 40_000;
+    open(6);
+    places.kept = 2;
+    // Alone, an account may have all.
+    for (let i = 0; i < 6; i++) expect(isSeat(room.seat(seeker('hog', { work })))).toBe(false);
+    places.free = 3;
+    expect(isSeat(room.seat(seeker('small')))).toBe(false);
+    const hogs = [1, 2].map(() => wait(room.seat(seeker('hog', { work }))));
+    // It finds the place that was kept, past those that wait.
+    const small = seeker('small');
+    expect((await wait(room.seat(small)).ticket).worker).toBe(small.request.id);
+    expect([room.size, places.free]).toEqual([2, 1]);
+    // None of them has come for a while: nothing is kept any more.
+    await clock.advance(10_000);
+    room.check(clock.monotonicMs());
+    expect([room.size, places.free]).toEqual([1, 0]);
+    await free();
+    await Promise.all(hogs.map(({ ticket }) => ticket));
+    // An answer that lost its worker takes what there is.
+    places.free = 1;
+    room.seat(seeker('small'));
+    places.free = 1;
+    expect(isSeat(room.seat(seeker('hog', { work, lane: 'resumed' })))).toBe(false);
   });
 
   test('a cold conversation lets warm ones of its account pass, for at most half of its time', async () => {

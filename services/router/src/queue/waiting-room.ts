@@ -10,6 +10,7 @@ import type { Offer, Placed } from '../fleet/fleet.ts';
 import type { Ticket } from '../fleet/worker.ts';
 import { DrainRate } from './drain-rate.ts';
 import { FairQueue, type Lane, type Waiting } from './fair-queue.ts';
+import { Entitled } from './headroom.ts';
 import type { Claim } from './idle-room.ts';
 
 export interface RoomOptions {
@@ -17,7 +18,7 @@ export interface RoomOptions {
   maxDepth: number;
   maxDepthPerAccount: number;
   batchPatienceMs: number;
-  /** A request waits for the worker that it suits best while another has room, at most so long. */
+  /** A request whose turn has come waits for the worker that holds its prefix while another has room, at most so long. */
   maxHoldMs: number;
 }
 
@@ -33,7 +34,10 @@ export interface YieldRule {
   mostMs: number;
 }
 
-export const YIELD_RULE: Readonly<YieldRule> = { perColdMs: 32, mostMs: 20_000 };
+export const YIELD_RULE: Readonly<YieldRule> = { perColdMs: 16, mostMs: 20_000 };
+
+/** What an account may be behind the others and catch up, in the units of `work`: a prompt or two of the longest. */
+const CREDIT_WORK = 60_000;
 
 /** Why a request did not get through the line. */
 export type Rejection = 'full' | 'account_full' | 'deadline' | 'no_worker' | 'left';
@@ -46,8 +50,11 @@ export interface RoomMetrics {
 
 /** What the line asks of the fleet. */
 export interface RoomFleet {
-  /** Takes a worker with room; `mayHold`: a full one may be worth waiting for. To `batch` only idle room is room. */
-  offer(request: Placed, excluded: readonly string[], mayHold: boolean, claim: Claim): Offer;
+  /**
+   * Takes a worker with room; `mayHold`: a full one may be worth waiting for. To `batch` only idle room is room, and room
+   * that is kept for others is none to an account that `isOverShare`.
+   */
+  offer(request: Placed, excluded: readonly string[], mayHold: boolean, claim: Claim, isOverShare: boolean): Offer;
   /** Milliseconds of computing what no worker holds of the prompt: at the one that holds most. */
   coldMs(request: Placed): number;
 }
@@ -92,6 +99,8 @@ interface Entry extends Waiting {
   readonly resolve: (ticket: Ticket) => void;
   readonly reject: (error: Error) => void;
   toldMs: number;
+  /** Since when it is held although there is room; null: its turn has not come. */
+  heldMs: number | null;
 }
 
 interface Line {
@@ -99,6 +108,7 @@ interface Line {
   readonly queue: FairQueue<Entry>;
   readonly rate: DrainRate;
   readonly entries: Set<Entry>;
+  readonly entitled: Entitled;
 }
 
 /** Offers per turn: an offer costs a choice among all workers. */
@@ -135,12 +145,15 @@ export class WaitingRoom {
   seat(seeker: Seeker): Ticket | Seat {
     const line = this.line(seeker.request.model);
     const nowMs = this.clock.monotonicMs();
+    // For batch nothing is kept: it takes what is idle.
+    const isUnder = seeker.lane !== 'batch' && line.queue.standing(seeker.account) === 'under';
+    if (isUnder) line.entitled.note(seeker.account, nowMs);
     // Batch that waits for idle room does not stand before the others.
     const others = seeker.lane === 'batch' ? line.entries.size : line.queue.sizeBeforeBatch;
     if (others === 0 || seeker.lane === 'resumed') {
       // Who may not wait takes what there is.
       const mayHold = seeker.deadlineMs > nowMs;
-      const offer = this.fleet.offer(seeker.request, seeker.excluded, mayHold, this.claimOf(seeker, 0));
+      const offer = this.offer(line, seeker, mayHold, 0, nowMs);
       if (offer.kind === 'taken') {
         line.queue.charge(seeker);
         return offer.ticket;
@@ -181,8 +194,8 @@ export class WaitingRoom {
   private line(model: string): Line {
     let line = this.lines.get(model);
     if (line === undefined) {
-      const queue = new FairQueue<Entry>(this.options.batchPatienceMs);
-      line = { model, queue, rate: new DrainRate(), entries: new Set() };
+      const queue = new FairQueue<Entry>(this.options.batchPatienceMs, CREDIT_WORK);
+      line = { model, queue, rate: new DrainRate(), entries: new Set(), entitled: new Entitled() };
       this.lines.set(model, line);
     }
     return line;
@@ -216,7 +229,7 @@ export class WaitingRoom {
   private enter(line: Line, seeker: Seeker, nowMs: number): Seat {
     const { promise, resolve, reject } = Promise.withResolvers<Ticket>();
     const { account, weight, work, lane } = seeker;
-    const times = { sinceMs: nowMs, toldMs: nowMs, yieldsMs: this.yieldsMs(seeker, nowMs) };
+    const times = { sinceMs: nowMs, toldMs: nowMs, heldMs: null, yieldsMs: this.yieldsMs(seeker, nowMs) };
     const entry: Entry = { account, weight, work, lane, ...times, seeker, resolve, reject };
     line.queue.push(entry);
     line.entries.add(entry);
@@ -249,9 +262,9 @@ export class WaitingRoom {
 
   private serve(line: Line, nowMs: number): void {
     const bind = (entry: Entry): boolean | 'stop' => {
-      const { seeker, sinceMs, lane } = entry;
-      const mayHold = nowMs - sinceMs < this.options.maxHoldMs;
-      const offer = this.fleet.offer(seeker.request, seeker.excluded, mayHold, this.claimOf(seeker, nowMs - sinceMs));
+      const { seeker, sinceMs, lane, heldMs } = entry;
+      const mayHold = nowMs - (heldMs ?? nowMs) < this.options.maxHoldMs;
+      const offer = this.offer(line, seeker, mayHold, nowMs - sinceMs, nowMs);
       if (offer.kind === 'taken') {
         line.entries.delete(entry);
         this.waiting--;
@@ -262,10 +275,19 @@ export class WaitingRoom {
         entry.resolve(offer.ticket);
         return true;
       }
+      if (offer.kind === 'held') entry.heldMs ??= nowMs;
       // With no room for this one there is none for those behind it, unless it alone may not go everywhere.
       return (offer.kind === 'full' || offer.kind === 'none') && seeker.excluded.length === 0 ? 'stop' : false;
     };
     line.queue.serve(bind, nowMs, LOOK_AHEAD);
+  }
+
+  private offer(line: Line, seeker: Seeker, mayHold: boolean, waitedMs: number, nowMs: number): Offer {
+    const { request, excluded, account, lane } = seeker;
+    // An answer that lost its worker has had its turn.
+    const isOver =
+      lane !== 'resumed' && line.queue.standing(account) === 'over' && line.entitled.hasOthersThan(account, nowMs);
+    return this.fleet.offer(request, excluded, mayHold, this.claimOf(seeker, waitedMs), isOver);
   }
 
   /** Batch takes idle room only, unless it has waited too long. */
@@ -277,8 +299,7 @@ export class WaitingRoom {
   private expire(line: Line, entry: Entry, nowMs: number): void {
     if (!this.drop(line, entry)) return;
     const { seeker, sinceMs } = entry;
-    const claim = this.claimOf(seeker, nowMs - sinceMs);
-    const isThere = this.fleet.offer(seeker.request, seeker.excluded, false, claim);
+    const isThere = this.offer(line, seeker, false, nowMs - sinceMs, nowMs);
     if (isThere.kind === 'taken') {
       // Room came in this very moment.
       entry.resolve(isThere.ticket);

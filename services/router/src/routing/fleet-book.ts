@@ -8,6 +8,7 @@
  */
 import { crc32 } from '@tollgate/shared/domain/key';
 import { type EngineEstimate, H100_FP8, Learned, OutputLengths, PeakEwma, prefillMs, stepMs } from './estimates.ts';
+import { PinnedBlocks } from './pinned-blocks.ts';
 import { type BlockHash, PrefixIndex } from './prefix-index.ts';
 import { SlowStart } from './slow-start.ts';
 
@@ -61,6 +62,8 @@ interface Entry {
   isOthers: boolean;
   /** Its first token is due and was not heard of yet: it counts as there. */
   isAssumed: boolean;
+  /** What it pins of the cache beside its blocks: the end of its prompt, and its answer. */
+  ownTokens: number;
 }
 
 /** One worker as policies see it. Numbers are sums over this book's live entries. */
@@ -78,6 +81,10 @@ export interface WorkerBook {
   pendingPrefillMs: number;
   /** Tokens of context held by running requests. */
   heldTokens: number;
+  /** Of its cache, what running requests pin, batch left out: shared blocks once, answers as long as is expected. */
+  pinnedTokens: number;
+  /** Prefill done there so far, ms: it held up those that decode. */
+  prefilledMs: number;
   /** Part of the sums above that other routers sent. */
   readonly others: {
     running: number;
@@ -116,6 +123,8 @@ function countBatch({ others }: WorkerBook, { isBatch, promptTokens }: RoutingRe
 const HEALTH_SLACK_MS = 250;
 /** A first token after less computing than this tells of latencies, not of the prefill rate. */
 const PACE_TOKENS = 512;
+/** Running answers are of all ages; this share of what they will be stands for what they take. */
+const ANSWER_SHARE = 0.7;
 
 export class FleetBook {
   readonly workers: WorkerBook[] = [];
@@ -125,6 +134,8 @@ export class FleetBook {
   private readonly learned: Learned[] = [];
   /** Per worker: the first blocks of prompts that are being prefilled, with their number. */
   private readonly prefilling: Map<BlockHash, number>[] = [];
+  /** Per worker: blocks that running requests hold. */
+  private readonly pinned: PinnedBlocks[] = [];
   /** Per worker: the request that came to it idle and is still alone there. */
   private readonly alone: (Entry | null)[] = [];
   /** Others' requests without a first token, by when it is due, soonest first. */
@@ -140,6 +151,7 @@ export class FleetBook {
     const estimate = spec.estimate ?? H100_FP8;
     this.learned[index] = new Learned(estimate, spec.kvTokens);
     this.prefilling[index] = new Map();
+    this.pinned[index] = new PinnedBlocks();
     this.alone[index] = null;
     const worker: WorkerBook = {
       index,
@@ -152,6 +164,8 @@ export class FleetBook {
       pendingPrefillTokens: 0,
       pendingPrefillMs: 0,
       heldTokens: 0,
+      pinnedTokens: 0,
+      prefilledMs: 0,
       others: { running: 0, decoding: 0, pendingPrefillTokens: 0, batchRunning: 0, batchHeldTokens: 0 },
       polledWaiting: null,
       polledKvUsage: null,
@@ -266,6 +280,7 @@ export class FleetBook {
       decoding: false,
       isOthers,
       isAssumed: false,
+      ownTokens: this.ownTokens(request),
     };
     this.entries.set(request.id, entry);
     this.alone[workerIndex] = worker.running === 0 ? entry : null;
@@ -278,6 +293,7 @@ export class FleetBook {
     }
     worker.pendingPrefillMs += ms;
     worker.heldTokens += request.promptTokens;
+    worker.pinnedTokens += this.pin(entry, 1);
     this.index.touch(workerIndex, request.blocks, request.blockTokens, request.ends);
     return entry.predictedFirstTokenMs;
   }
@@ -320,6 +336,7 @@ export class FleetBook {
     if (this.alone[entry.worker] === entry) this.alone[entry.worker] = null;
     worker.running--;
     worker.heldTokens -= request.promptTokens;
+    worker.pinnedTokens -= this.pin(entry, -1);
     if (entry.isOthers) {
       worker.others.running--;
       countBatch(worker, request, -1);
@@ -333,6 +350,7 @@ export class FleetBook {
       worker.pendingPrefillMs = 0;
       worker.pendingPrefillTokens = 0;
       worker.heldTokens = 0;
+      worker.pinnedTokens = 0;
       worker.others.pendingPrefillTokens = 0;
     }
     if (seen.outputTokens !== null) this.outputs.observe(request.tenant, seen.outputTokens);
@@ -368,8 +386,23 @@ export class FleetBook {
     return depth;
   }
 
+  /** Tokens that it takes of the cache (`step` 1), or sets free. Batch has idle room, which is nobody's to miss. */
+  private pin({ worker, request, ownTokens }: Entry, step: 1 | -1): number {
+    const { blocks, blockTokens, ends, isBatch } = request;
+    return isBatch ? 0 : ownTokens + this.pinned[worker]!.count(blocks, blockTokens, ends, step);
+  }
+
+  /** What of a prompt is no block, and the answer. A long prompt without blocks was not hashed: it may share all of it. */
+  private ownTokens(request: RoutingRequest): number {
+    const { blocks, blockTokens, promptTokens } = request;
+    const isHashed = blocks.length > 0 || promptTokens < 2 * blockTokens;
+    const rest = isHashed ? promptTokens - tokensAt(request, blocks.length) : 0;
+    return Math.round(rest + ANSWER_SHARE * this.expectedOutput(request));
+  }
+
   private decodes(entry: Entry, worker: WorkerBook): void {
     entry.decoding = true;
+    worker.prefilledMs += entry.prefillMs;
     worker.decoding++;
     if (entry.isOthers) worker.others.decoding++;
   }

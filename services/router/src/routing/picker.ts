@@ -165,14 +165,17 @@ export class Picker {
     return this.policy.pick(request, this.book, candidates, { nowMs: this.nowMs(), random: this.random });
   }
 
-  /** Predicted cost of the request there, as the policy compares them; null: the policy compares something else. */
-  costMs(request: Routed, worker: WorkerBook): number | null {
-    return this.policy.costMs?.(request, this.book, worker, this.nowMs()) ?? null;
+  /**
+   * Predicted cost of the request there, as the policy compares it with that at the others `among` which it is; null: the
+   * policy compares something else.
+   */
+  costMs(request: Routed, worker: WorkerBook, among: readonly WorkerBook[]): number | null {
+    return this.policy.costMs?.(request, this.book, worker, among, this.nowMs()) ?? null;
   }
 
   /** The parts of `costMs`; null where the policy has none. */
-  costTerms(request: Routed, worker: WorkerBook): CostTerms | null {
-    return this.policy.costTerms?.(request, this.book, worker, this.nowMs()) ?? null;
+  costTerms(request: Routed, worker: WorkerBook, among: readonly WorkerBook[]): CostTerms | null {
+    return this.policy.costTerms?.(request, this.book, worker, among, this.nowMs()) ?? null;
   }
 
   /** Tokens of the prompt that the worker is believed to hold. */

@@ -9,10 +9,22 @@ export interface Policy {
   /** Never looks at a prompt's blocks: they need not be hashed for it. */
   readonly prefixBlind?: true;
   pick(request: RoutingRequest, book: FleetBook, candidates: readonly WorkerBook[], context: PickContext): WorkerBook;
-  /** What `pick` minimises, in milliseconds, where it is a time. */
-  costMs?(request: RoutingRequest, book: FleetBook, worker: WorkerBook, nowMs: number): number;
+  /** What `pick` minimises `among` the candidates, in milliseconds, where it is a time. */
+  costMs?(
+    request: RoutingRequest,
+    book: FleetBook,
+    worker: WorkerBook,
+    among: readonly WorkerBook[],
+    nowMs: number,
+  ): number;
   /** The parts of that time, for people who ask why. */
-  costTerms?(request: RoutingRequest, book: FleetBook, worker: WorkerBook, nowMs: number): CostTerms;
+  costTerms?(
+    request: RoutingRequest,
+    book: FleetBook,
+    worker: WorkerBook,
+    among: readonly WorkerBook[],
+    nowMs: number,
+  ): CostTerms;
   /** Called for each request that this or another replica sent, after the book has taken it in. */
   onDispatch?(request: RoutingRequest, worker: WorkerBook): void;
   /** Called when a request has ended. */
