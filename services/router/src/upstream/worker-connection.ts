@@ -23,6 +23,7 @@ export interface ConnectionKeeper {
 /** A request on its way, and what its handler may do to it, both in undici's terms. */
 export class Sending implements Dispatcher.DispatchController, AnswerEvents {
   readonly text: string;
+  readonly encoding: 'latin1' | 'utf8';
   paused = false;
   reason: Error | null = null;
   private readonly handler: Dispatcher.DispatchHandler;
@@ -30,8 +31,9 @@ export class Sending implements Dispatcher.DispatchController, AnswerEvents {
   private isOver = false;
 
   /** `text`: all of it, as it goes over the wire. */
-  constructor(text: string, handler: Dispatcher.DispatchHandler) {
+  constructor(text: string, encoding: 'latin1' | 'utf8', handler: Dispatcher.DispatchHandler) {
     this.text = text;
+    this.encoding = encoding;
     this.handler = handler;
   }
 
@@ -163,7 +165,7 @@ export class WorkerConnection {
 
   private begin(sending: Sending): void {
     this.parser.next();
-    if (sending.begin(this)) this.socket.write(sending.text);
+    if (sending.begin(this)) this.socket.write(sending.text, sending.encoding);
     else {
       this.sending = null;
       this.keeper.free(this);

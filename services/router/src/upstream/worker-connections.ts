@@ -55,8 +55,10 @@ export class WorkerConnections implements ConnectionKeeper {
   dispatch({ path, headers, body }: GenerationRequest, handler: Dispatcher.DispatchHandler): boolean {
     let text = `POST ${path} HTTP/1.1\r\nhost: ${this.host}\r\n`;
     for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    text += `content-length: ${Buffer.byteLength(body)}\r\n\r\n`;
-    const sending = new Sending(text + body, handler);
+    const bytes = Buffer.byteLength(body);
+    text += `content-length: ${bytes}\r\n\r\n`;
+    // One byte a character: written as it is, where UTF-8 would be made in three times the room first.
+    const sending = new Sending(text + body, bytes === body.length ? 'latin1' : 'utf8', handler);
     const connection = this.take();
     if (connection !== null) connection.send(sending);
     else this.waiting.push(sending);
