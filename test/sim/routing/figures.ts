@@ -1,6 +1,9 @@
 /** Runs put together: means over seeds, with how far a mean may be off. */
 import type { JobResult } from './jobs.ts';
 
+/** A run under the name that it has in tables. */
+export type Run = Omit<JobResult, 'policy'> & { policy: string };
+
 export const FIGURES = ['ttftP50Ms', 'ttftP99Ms', 'e2eMeanMs', 'sloPercent', 'hitPercent'] as const;
 export type Figure = (typeof FIGURES)[number];
 export type Figures = Record<Figure, number>;
@@ -22,22 +25,22 @@ export function halfInterval(values: readonly number[]): number {
 
 const rounded = (value: number) => Math.round(value * 10) / 10;
 
-export function averages(results: readonly JobResult[]): Figures {
+export function averages(results: readonly Run[]): Figures {
   return Object.fromEntries(FIGURES.map((key) => [key, rounded(mean(results.map((r) => r[key])))])) as Figures;
 }
 
 /** Results by scenario and policy, both in order of appearance. */
-export function grouped(results: readonly JobResult[]): Map<string, Map<string, JobResult[]>> {
-  const groups = new Map<string, Map<string, JobResult[]>>();
+export function grouped(results: readonly Run[]): Map<string, Map<string, Run[]>> {
+  const groups = new Map<string, Map<string, Run[]>>();
   for (const result of results) {
-    const row = groups.get(result.scenario) ?? new Map<string, JobResult[]>();
+    const row = groups.get(result.scenario) ?? new Map<string, Run[]>();
     groups.set(result.scenario, row);
     row.set(result.policy, [...(row.get(result.policy) ?? []), result]);
   }
   return new Map([...groups].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true })));
 }
 
-export function tableOf(results: readonly JobResult[]): Table {
+export function tableOf(results: readonly Run[]): Table {
   const table: Table = {};
   for (const [scenario, row] of grouped(results)) {
     table[scenario] = Object.fromEntries([...row].map(([policy, rows]) => [policy, averages(rows)]));

@@ -10,8 +10,8 @@ export const WORKERS = 8;
 
 export interface Job {
   /**
-   * `policy`: a policy alone. `product`: `cost` behind the router's own fair queue. `term`: `cost` with other options, on a
-   * workload and a seed for tuning.
+   * `policy`: a policy alone. `product`: `cost` as it is shipped, in the router's own fleet and behind its fair queue.
+   * `term`: `cost` alone with other options, on a workload and a seed for tuning.
    */
   kind: 'policy' | 'product' | 'term';
   scenario: string;
@@ -40,6 +40,7 @@ export const WITHOUT: Record<string, Partial<CostOptions>> = {
   nothing: {},
   'queue x running': { queueStall: 0 },
   'prompt x running': { ownStall: 0 },
+  'prompt x fullness': { pressure: 0 },
 };
 
 export const keyOf = ({ kind, scenario, policy, seed, replicas, shareDelayMs, without }: Job): string =>
@@ -52,11 +53,7 @@ export function jobsOf(files: TraceFiles, quick: boolean, policies: readonly Pol
   for (const seed of seeds) {
     for (const { name: scenario, load } of scenarios(files, quick)) {
       for (const policy of policies) jobs.push({ kind: 'policy', scenario, load, policy, seed, ...alone });
-      if (policies.includes('cost')) {
-        if (scenario.startsWith('noisy-tenant')) {
-          jobs.push({ kind: 'product', scenario, load, policy: 'cost', seed, ...alone });
-        }
-      }
+      if (policies.includes('cost')) jobs.push({ kind: 'product', scenario, load, policy: 'cost', seed, ...alone });
       if (load !== 1) continue;
       for (const policy of REPLICA_POLICIES.filter((name) => policies.includes(name))) {
         for (const setup of REPLICA_SETUPS)
