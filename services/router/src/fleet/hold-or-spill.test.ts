@@ -49,6 +49,14 @@ test('a conversation waits for the worker that holds it, a stranger goes elsewhe
   expect(offer('stranger', 'another prompt '.repeat(2_000), true)).toBe(other);
 });
 
+test('nobody waits for a full worker that holds no more of the prompt than another with room', () => {
+  end(send('copy', LONG, other), 10_000);
+  fill();
+  // However busy that one is otherwise.
+  send('busy', 'something else entirely '.repeat(2_000), other);
+  expect(offer('next', `${LONG} and on`, true)).toBe(other);
+});
+
 test('who may not wait, and batch, goes elsewhere', () => {
   fill();
   expect(offer('batch', `${LONG} or not`, true, 'batch')).toBe(other);

@@ -170,6 +170,27 @@ describe('a worker is learned from its answers:', () => {
     expect(book.workers[0]).toMatchObject({ running: 0, decoding: 0, pendingPrefillTokens: 0, heldTokens: 0 });
   });
 
+  test('running requests pin what they share of a cache once, and what they will answer; batch pins nothing', () => {
+    const book = fleet(1);
+    const pinned = () => book.workers[0]!.pinnedTokens;
+    const send = (id: string, blocks: number[], more: Partial<RoutingRequest> = {}) =>
+      book.dispatch({ ...request(id, blocks), ...more }, 0, 0);
+    // 10 blocks, the 40 tokens behind them, and 70 % of an answer as long as those of strangers.
+    send('first', prompt(10));
+    const own = 40 + Math.round(0.7 * 256);
+    expect(pinned()).toBe(10 * 256 + own);
+    send('second', [...prompt(9), 777]);
+    expect(pinned()).toBe(11 * 256 + 2 * own);
+    send('batch', [555, 556], { isBatch: true });
+    // Nobody hashed it: it may share all of its prompt.
+    send('unhashed', [], { promptTokens: 20_000 });
+    expect(pinned()).toBe(11 * 256 + 2 * own + Math.round(0.7 * 256));
+    for (const id of ['first', 'unhashed', 'batch']) book.end(id, { cachedTokens: null, outputTokens: null });
+    expect(pinned()).toBe(10 * 256 + own);
+    book.end('second', { cachedTokens: null, outputTokens: null });
+    expect(pinned()).toBe(0);
+  });
+
   function firstTokenMs({ promptTokens }: RoutingRequest): number {
     return prefillMs(H100_FP8, promptTokens, promptTokens) + stepMs(H100_FP8, 1, 0);
   }
