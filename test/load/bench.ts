@@ -21,7 +21,7 @@ import { available, machineTicks } from './procfs.ts';
 import { markdown } from './report.ts';
 import { type Results, rows, table } from './rows.ts';
 import { type Bench, effort, warmUp } from './run.ts';
-import { direct, type Subject, startHaproxy, startNginx, startNodeFloor } from './subjects.ts';
+import { direct, type Subject, startHaproxy, startNginx, startNodeFloor, startNodeSockets } from './subjects.ts';
 import { startTollgate, type TollgateSubject } from './tollgate.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -79,7 +79,7 @@ async function main(options: Options): Promise<number> {
 }
 
 async function startSubjects(options: Options, ports: number[], subjects: Subject[]): Promise<TollgateSubject | null> {
-  const wanted = (name: string) => !options.subjects || options.subjects.includes(name);
+  const wanted = (name: string) => options.subjects?.includes(name) ?? name !== 'sockets';
   let tollgate: TollgateSubject | null = null;
   if (wanted('tollgate')) {
     tollgate = await startTollgate({
@@ -94,6 +94,7 @@ async function startSubjects(options: Options, ports: number[], subjects: Subjec
   }
   for (const [name, start] of [
     ['node', startNodeFloor],
+    ['sockets', startNodeSockets],
     ['nginx', startNginx],
     ['haproxy', startHaproxy],
   ] as const) {

@@ -34,8 +34,8 @@ export interface Options {
   peers: boolean;
 }
 
-/** Names that `--subjects` takes. */
-export const SUBJECTS = ['tollgate', 'node', 'nginx', 'haproxy', ...PEERS.map(({ name }) => name)];
+/** Names that `--subjects` takes; `sockets` runs only where it is named. */
+export const SUBJECTS = ['tollgate', 'node', 'sockets', 'nginx', 'haproxy', ...PEERS.map(({ name }) => name)];
 
 export const HELP = `npm run bench -- [options]
   --quick            one short round each: shows that it works, not how fast

@@ -183,11 +183,23 @@ ${servers}
   };
 }
 
-/** The least that a proxy in Node can be (node-floor.ts): tells the cost of the platform from the cost of the product. */
-export async function startNodeFloor(upstreamPorts: readonly number[]): Promise<Subject> {
+/** A proxy of express and undici (node-floor.ts): tells the cost of the platform from the cost of the product. */
+export const startNodeFloor = (upstreamPorts: readonly number[]): Promise<Subject> =>
+  startInNode('node floor', 'express + undici', './node-floor.ts', upstreamPorts);
+
+/** Bytes from socket to socket in Node, without HTTP (node-sockets.ts): what no proxy in Node can go below. */
+export const startNodeSockets = (upstreamPorts: readonly number[]): Promise<Subject> =>
+  startInNode('node sockets', 'node:net, no HTTP', './node-sockets.ts', upstreamPorts);
+
+async function startInNode(
+  name: string,
+  version: string,
+  file: string,
+  upstreamPorts: readonly number[],
+): Promise<Subject> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'tollgate-node-'));
-  const script = fileURLToPath(new URL('./node-floor.ts', import.meta.url));
+  const script = fileURLToPath(new URL(file, import.meta.url));
   const args = ['--disable-warning=ExperimentalWarning', script, String(port), ...upstreamPorts.map(String)];
   const child = await runServer(process.execPath, args, port, join(folder, 'log'), {
     NODE_ENV: 'production',
@@ -195,8 +207,8 @@ export async function startNodeFloor(upstreamPorts: readonly number[]): Promise<
   });
   const pids = available ? processTree(child.pid ?? 0) : [];
   return {
-    name: 'node floor',
-    version: 'express + undici',
+    name,
+    version,
     port,
     pids: () => pids,
     keys: NO_KEYS,
