@@ -124,8 +124,8 @@ export function cutStream(response: ServerResponse, text: string): void {
 
 export class ClientSide {
   private readonly response: ServerResponse;
-  /** Who keeps the answer, if anybody does: known before it begins. */
-  private readonly tap: AnswerTap | null;
+  /** Who keeps a stream, if anybody does: known when it begins. */
+  private tap: AnswerTap | null = null;
   private readonly events: ClientSideEvents;
   /** How long a client may take for the last bytes. */
   private readonly patienceMs: number;
@@ -147,7 +147,6 @@ export class ClientSide {
 
   constructor(response: ServerResponse, patienceMs: number, events: ClientSideEvents) {
     this.response = response;
-    this.tap = taps.get(response) ?? null;
     this.patienceMs = patienceMs;
     this.events = events;
     response.on('close', this.onClose);
@@ -165,7 +164,7 @@ export class ClientSide {
 
   /** The answer has a reader even when its client has left. */
   private get kept(): boolean {
-    return this.tap?.holds === true;
+    return isHeld(this.response);
   }
 
   /** Bytes that Node holds for the client. */
@@ -176,6 +175,7 @@ export class ClientSide {
   /** Begins a stream. Its status leaves with what is written in the same turn, or without. */
   start(status: number, headers: Record<string, string>): void {
     const { response } = this;
+    this.tap = taps.get(response) ?? null;
     startStream(response, status, headers);
     this.headWaits = true;
     process.nextTick(sendHead, this);
@@ -230,7 +230,7 @@ export class ClientSide {
   answer(status: number, headers: Record<string, string>, text: string): void {
     this.ended = true;
     headers['content-length'] = String(text.length);
-    this.tap?.whole(status, headers, text);
+    taps.get(this.response)?.whole(status, headers, text);
     if (this.response.destroyed) return;
     this.response.writeHead(status, headers);
     this.response.end(text, 'latin1');
