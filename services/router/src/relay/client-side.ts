@@ -76,9 +76,13 @@ const framed = new WeakSet<ServerResponse>();
  * framed here it is one, at half the cost (measured: a stream is thousands of them). So once Node has announced chunks it
  * is told to write bytes as they come. A client of HTTP/1.0 gets no chunks and no frames.
  */
-function startStream(response: ServerResponse, status: number, headers: Record<string, string>): void {
-  const tap = taps.get(response);
-  if (tap !== undefined) {
+function startStream(
+  response: ServerResponse,
+  tap: AnswerTap | null,
+  status: number,
+  headers: Record<string, string>,
+): void {
+  if (tap !== null) {
     tap.head(status, headers);
     if (tap.holds) begun.add(response);
     if (response.destroyed) return;
@@ -132,7 +136,7 @@ export class ClientSide {
   private ended = false;
   /** Where chunks of a stream go once its head has left; null: to the response, which knows better. */
   private socket: Socket | null = null;
-  private hasBegun = false;
+  private isHeadSent = false;
   /** The head of a stream waits for its first bytes. */
   private headWaits = false;
   private awaitsDrain = false;
@@ -154,8 +158,8 @@ export class ClientSide {
   }
 
   get headersSent(): boolean {
-    this.hasBegun ||= hasBegun(this.response);
-    return this.hasBegun;
+    this.isHeadSent ||= hasBegun(this.response);
+    return this.isHeadSent;
   }
 
   get isGone(): boolean {
@@ -176,7 +180,7 @@ export class ClientSide {
   start(status: number, headers: Record<string, string>): void {
     const { response } = this;
     this.tap = taps.get(response) ?? null;
-    startStream(response, status, headers);
+    startStream(response, this.tap, status, headers);
     this.headWaits = true;
     process.nextTick(sendHead, this);
   }

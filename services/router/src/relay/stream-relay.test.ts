@@ -115,10 +115,10 @@ test('words whose bill nobody took are told before the error, and no end is', as
 });
 
 test('a head without words leaves too', async () => {
-  const other = createServer((_request, response) => {
+  const other = createServer(({ url }, response) => {
     const client = new ClientSide(response, 1_000, { gone() {}, drained() {} });
     client.start(200, { 'x-head': 'yes' });
-    if (_request.url === '/cut') client.cut('');
+    if (url === '/cut') client.cut('');
   });
   other.listen(0, '127.0.0.1');
   await once(other, 'listening');

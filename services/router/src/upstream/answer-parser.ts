@@ -166,9 +166,13 @@ export class AnswerParser {
       this.left -= end - from;
       if (this.left === 0) this.place = this.place === 'sized' ? 'done' : 'chunk_cr';
     }
-    if (this.bodyEnd === 0) this.bodyStart = from;
-    else bytes.copyWithin(this.bodyEnd, from, end);
-    this.bodyEnd = (this.bodyEnd === 0 ? from : this.bodyEnd) + end - from;
+    if (this.bodyEnd === 0) {
+      this.bodyStart = from;
+      this.bodyEnd = end;
+    } else {
+      bytes.copyWithin(this.bodyEnd, from, end);
+      this.bodyEnd += end - from;
+    }
     return end;
   }
 

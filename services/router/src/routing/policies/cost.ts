@@ -11,8 +11,10 @@ import type { Policy } from '../policy.ts';
  * Q: prefill already queued on the worker. P: prefill of this prompt's part that the worker does not hold. B: requests
  * there, all of which a prefill stalls. F: how full the caches of the candidates are with running requests, 0 to 1: in a
  * full fleet a second of needless prefill delays all that wait for room anywhere, and what it writes evicts a prefix that
- * another will want, so that conversations stay where they are; in an idle one it delays nobody else. Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of
- * the prompt's first block, so that replicas agree without talking; a prompt too short for a block goes anywhere.
+ * another will want, so that conversations stay where they are; in an idle one it delays nobody else.
+ *
+ * Ties (within 1 ms or 2 %) go to the fewest decoding, then to a rendezvous hash of the prompt's first block, so that
+ * replicas agree without talking; a prompt too short for a block goes anywhere.
  *
  * Two more terms of the notes were built and dropped, since the study could not tell `cost` with them from `cost` without:
  * regret (P weighed more while the fleet computes prompts twice) and decoding (what this answer's tokens cost the others).
